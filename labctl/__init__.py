@@ -1,0 +1,1 @@
+"""labctl runs an optical table."""

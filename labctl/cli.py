@@ -1,0 +1,192 @@
+"""The commands. Each imports what it needs when it runs, so that help answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
+from labctl.errors import ConfigurationError, LabError
+
+app = typer.Typer(
+    name="labctl",
+    help="Runs an optical table: from cold to locked, measured and reported, on real or simulated instruments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+analyse_app = typer.Typer(help="Analyse data files from elsewhere.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(analyse_app, name="analyse")
+
+
+StationArgument = Annotated[Path | None, typer.Argument(help="Station file; the simulated table if none is given.")]
+RunsOption = Annotated[Path | None, typer.Option("--runs", help="Folder of the runs.")]
+RunArgument = Annotated[str, typer.Argument(help="Run: its id, the beginning of it, 'last', or a folder.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated table.")]
+ScenarioOption = Annotated[str | None, typer.Option("--scenario", help="Scenario of the simulated table.")]
+DEFAULT_RUNS = Path("runs")
+
+
+@app.command()
+def overnight(
+    station: StationArgument = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Recipe; the shipped one if none is given.")] = None,
+    runs: RunsOption = None,
+    seed: SeedOption = None,
+    scenario: ScenarioOption = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report at the end.")] = True,
+) -> None:
+    """Run a recipe from a cold table to a report."""
+    from labctl.commands.nights import overnight_run
+
+    raise typer.Exit(overnight_run(station, recipe, runs, seed, scenario, report))
+
+
+@app.command()
+def run(
+    procedure: Annotated[str, typer.Argument(help="Name of a procedure, such as individual_spectrum.")],
+    parameters: Annotated[list[str] | None, typer.Argument(help="Its parameters as NAME=VALUE.")] = None,
+    station: Annotated[
+        Path | None, typer.Option("--station", help="Station file; default: the simulated table.")
+    ] = None,
+    runs: RunsOption = None,
+    seed: SeedOption = None,
+    scenario: ScenarioOption = None,
+    from_cold: Annotated[
+        bool | None,
+        typer.Option(
+            "--from-cold/--as-it-is", help="Run first what the procedure needs (default on the simulated table)."
+        ),
+    ] = None,
+) -> None:
+    """Run one procedure; without a name that exists, list them."""
+    from labctl.commands.nights import single_run
+
+    raise typer.Exit(single_run(procedure, parameters or [], station, runs, seed, scenario, from_cold))
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(help="Station files and recipes.")]) -> None:
+    """Check station files and recipes; name every fault at once."""
+    from labctl.configuration.toml_reading import check_file
+    from procedures.catalogue import known_procedures
+
+    faults = [fault for file in files for fault in check_file(file, known_procedures())]
+    for fault in faults:
+        typer.echo(str(fault), err=True)
+    if faults:
+        typer.echo(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}.", err=True)
+        raise typer.Exit(EXIT_CONFIGURATION)
+    typer.echo("No faults.")
+
+
+@app.command()
+def instruments(station: StationArgument = None) -> None:
+    """Ask every instrument of a station who it is."""
+    from labctl.commands.listings import list_instruments
+
+    raise typer.Exit(list_instruments(station))
+
+
+@app.command("runs")
+def list_runs(runs: RunsOption = None) -> None:
+    """List the runs, newest first."""
+    from labctl.commands.listings import print_runs
+
+    print_runs(runs or DEFAULT_RUNS)
+
+
+@app.command()
+def show(ident: RunArgument = "last", runs: RunsOption = None) -> None:
+    """Show one run: how it ended, its steps, traces and results."""
+    from labctl.commands.listings import print_run
+
+    print_run(ident, runs or DEFAULT_RUNS)
+
+
+@app.command()
+def report(
+    ident: RunArgument = "last",
+    runs: RunsOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; in the run's folder if not given.")
+    ] = None,
+) -> None:
+    """Write the report of a run: one HTML file that stands alone."""
+    from labctl.report.html import write_report
+    from labctl.store.catalogue import Catalogue
+
+    typer.echo(str(write_report(Catalogue(runs or DEFAULT_RUNS).find(ident), output)))
+
+
+@app.command()
+def recover(ident: RunArgument, runs: RunsOption = None) -> None:
+    """Close a crashed run: write the data.nc, results.json and end.json that it could not."""
+    from labctl.store.catalogue import Catalogue
+    from labctl.store.recover import recover as recover_run
+
+    recovered = recover_run(Catalogue(runs or DEFAULT_RUNS).find(ident))
+    typer.echo(f"{recovered.run_id}: {recovered.state}, {recovered.coverage}. {recovered.reason}")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")]) -> None:
+    """Copy the station files and the recipe that labctl comes with, to be changed."""
+    from labctl.configuration.templates import copy_templates
+
+    for copied in copy_templates(folder):
+        typer.echo(str(copied))
+
+
+@analyse_app.command()
+def squeezing(
+    signal: Annotated[Path, typer.Argument(help="Two columns: frequency and noise.")],
+    shot: Annotated[Path, typer.Option("--shot", help="Shot noise on the same axis.")],
+    dark: Annotated[Path | None, typer.Option("--dark", help="Dark noise on the same axis, to be subtracted.")] = None,
+    shot_band: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--shot-band", metavar="LO HI", help="Hz; where the shot level is taken."),
+    ] = None,
+    shot_average: Annotated[str, typer.Option("--shot-average", help="power or amplitude.")] = "power",
+    band: Annotated[
+        tuple[float, float] | None, typer.Option("--band", metavar="LO HI", help="Hz; band of the mean.")
+    ] = None,
+    unit: Annotated[str, typer.Option("--unit", help="Unit of the second column: V, W, dBm or dB.")] = "V",
+    out: Annotated[Path | None, typer.Option("--out", help="Write the spectrum in dB as CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Noise relative to shot noise, in dB, with uncertainties."""
+    from labctl.commands.analyse import print_squeezing
+
+    print_squeezing(signal, shot, dark, shot_band, shot_average, band, unit, out, as_json)
+
+
+def main() -> None:
+    """Run the command line: one sentence for the operator whatever goes wrong, never a traceback.
+
+    Set LABCTL_DEBUG=1 to see tracebacks.
+    """
+    try:
+        app()
+    except LabError as error:
+        if os.environ.get("LABCTL_DEBUG"):
+            raise
+        typer.echo(f"labctl: {error}", err=True)
+        sys.exit(EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        typer.echo("labctl: aborted.", err=True)
+        sys.exit(EXIT_STOPPED)
+    except Exception as error:
+        if os.environ.get("LABCTL_DEBUG"):
+            raise
+        typer.echo(
+            f"labctl: unexpected {type(error).__name__}: {error}. This is a defect; set "
+            f"LABCTL_DEBUG=1 for its details.",
+            err=True,
+        )
+        sys.exit(EXIT_FAILED)

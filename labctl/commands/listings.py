@@ -1,0 +1,97 @@
+"""Tables on the terminal: instruments, runs, one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from uncertainties import ufloat
+
+from labctl.commands.exit_codes import EXIT_FAILED
+from labctl.commands.nights import default_station
+from labctl.configuration.toml_reading import load_station
+from labctl.station.bring_up import ask_instruments, link_to
+from labctl.store.catalogue import Catalogue
+from labctl.store.reader import RunReader
+
+
+def list_instruments(station: Path | None) -> int:
+    """Print who answered, and what was wrong where nobody did; return the exit status."""
+    file = load_station(station or default_station())
+    answers = ask_instruments(file, link_to(file))
+    table = Table("instrument", "address", "model", "serial", "firmware", "answered in", title=file.station.name)
+    problems = []
+    for name, answer in answers.items():
+        address = file.instruments[name].address
+        if answer.identity is None:
+            table.add_row(name, address, "[bold]NO ANSWER[/bold]", "", "", "")
+            problems.append(str(answer.error))
+        else:
+            who = answer.identity
+            table.add_row(name, address, who.model, who.serial, who.firmware, f"{1e3 * answer.latency_s:.1f} ms")
+        if answer.driver is not None:
+            answer.driver.close()
+    console = Console()
+    console.print(table)
+    for problem in problems:
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+    return EXIT_FAILED if problems else 0
+
+
+def print_runs(runs: Path) -> None:
+    """Print the runs, newest first."""
+    summaries = Catalogue(runs).list()
+    console = Console()
+    if not summaries:
+        console.print(f"No runs in {runs}.", highlight=False)
+        return
+    table = Table("run", "created (UTC)", "state", "coverage", "station", "title")
+    for run in summaries:
+        table.add_row(run.run_id, run.created, str(run.state), run.coverage, run.station_name, run.title)
+    console.print(table)
+
+
+def print_run(ident: str, runs: Path) -> None:
+    """Print how a run ended, its steps, its traces and its results."""
+    run = RunReader(Catalogue(runs).find(ident))
+    console = Console()
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"{run.run_id}: {run.state}, {run.coverage}")
+    if run.reason:
+        say(run.reason)
+    say(f"{run.manifest.title}; {run.manifest.station_name}, {run.manifest.backend} {run.manifest.scenario}".rstrip())
+    steps = Table("step", "try", "state", "from (s)", "to (s)", "reason")
+    for step in run.steps():
+        steps.add_row(
+            step.name,
+            str(step.attempt),
+            str(step.state),
+            _seconds(step.started_at),
+            _seconds(step.ended_at),
+            step.reason,
+        )
+    console.print(steps)
+    traces = Table("trace", "shape", "unit", "valid", "step")
+    for trace in run.traces():
+        shape = " x ".join(map(str, trace.shape))
+        valid = "yes" if trace.valid else f"NO: {trace.invalid_reason}"
+        traces.add_row(trace.name, shape, trace.values_unit, valid, trace.step)
+    console.print(traces)
+    results = Table("result", "value", "source")
+    for name, result in sorted(run.results().items()):
+        results.add_row(name, value_text(result.value, result.sigma, result.unit), result.source)
+    console.print(results)
+
+
+def value_text(value: float, sigma: float, unit: str) -> str:
+    """Return a value and its uncertainty rounded to what the uncertainty says, such as "-3.757(17) dB"."""
+    text = f"{ufloat(value, sigma):.2uS}" if sigma > 0 else f"{value:.9g}"
+    return f"{text} {unit}".strip()
+
+
+def _seconds(at: float | None) -> str:
+    return "" if at is None else f"{at:.1f}"

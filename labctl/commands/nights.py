@@ -1,0 +1,207 @@
+"""`labctl overnight` and `labctl run`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
+from labctl.commands.night_display import NightDisplay, clock_text
+from labctl.configuration.recipe_file import Recipe, Step
+from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.configuration.templates import template_directory
+from labctl.configuration.toml_reading import load_recipe, load_station, station_text
+from labctl.errors import ConfigurationError
+from labctl.store.records import NamedResult, RunState
+from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
+from procedures.night import NightResult, Plan, run_night
+from procedures.overnight import StopRequest
+
+HEADLINES = ("joint.raw_db", "joint.digital_db", "joint.rephased_db", "individual.mean_db", "source.squeezing_db")
+
+
+def overnight_run(
+    station: Path | None,
+    recipe: Path | None,
+    runs: Path | None,
+    seed: int | None,
+    scenario: str | None,
+    report: bool,
+) -> int:
+    """Run a recipe and write its report; return the exit status."""
+    station_path = station or default_station()
+    recipe_path = recipe or template_directory() / "overnight.toml"
+    file = _simulated_with(load_station(station_path), seed, scenario)
+    loaded = load_recipe(recipe_path, known_procedures())
+    plan = Plan(
+        station=file,
+        station_text=_text(station_path, seed, scenario),
+        steps=loaded.expand(file.station.sensors),
+        recipe_text=recipe_path.read_text(encoding="utf-8"),
+        title=loaded.title,
+        runs=runs or file.station.runs,
+    )
+    return _run(plan, report)
+
+
+def single_run(
+    procedure: str,
+    parameters: Sequence[str],
+    station: Path | None,
+    runs: Path | None,
+    seed: int | None,
+    scenario: str | None,
+    from_cold: bool | None,
+) -> int:
+    """Run one procedure, after what it needs if the table is cold; return the exit status."""
+    if procedure not in PROCEDURES:
+        raise ConfigurationError(f"There is no procedure {procedure!r}.", remedy=f"There are {', '.join(PROCEDURES)}.")
+    station_path = station or default_station()
+    file = _simulated_with(load_station(station_path), seed, scenario)
+    values = _parameters(procedure, parameters)
+    step = Step(procedure, procedure, None, (), 0, 24 * 3600.0, values)
+    cold = isinstance(file.backend, SimulatedBackend) if from_cold is None else from_cold
+    before: tuple[Step, ...] = ()
+    if cold:
+        recipe = load_recipe(template_directory() / "overnight.toml", known_procedures())
+        before = _needed_by(recipe, file, procedure, values.get("sensor"))
+    plan = Plan(
+        station=file,
+        station_text=_text(station_path, seed, scenario),
+        steps=(*before, replace(step, needs=tuple(s.name for s in before))),
+        recipe_text="",
+        title=f"{procedure} {' '.join(parameters)}".strip(),
+        runs=runs or file.station.runs,
+        leave_as_is=True,
+    )
+    return _run(plan, report=False)
+
+
+def default_station() -> Path:
+    """Return the shipped station file of the simulated table."""
+    return template_directory() / "simulated.toml"
+
+
+def _run(plan: Plan, report: bool) -> int:
+    console = Console(soft_wrap=True)
+    display = NightDisplay(console)
+    try:
+        result = run_night(plan, display, _stop_on_signals)
+    finally:
+        display.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _tell(console, display, result)
+    if report:
+        from labctl.report.html import write_report
+
+        console.print(f"Report: {write_report(result.run)}", highlight=False)
+    return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(result.outcome.state, EXIT_FAILED)
+
+
+def _tell(console: Console, display: NightDisplay, result: NightResult) -> None:
+    from labctl.store.reader import RunReader
+
+    outcome = result.outcome
+    reason = f" Reason: {outcome.reason}" if outcome.reason else ""
+    console.print(f"Run {outcome.state}, {outcome.coverage}.{reason}", highlight=False, markup=False)
+    console.print(
+        f"{result.lab_s / 3600:.2f} h of lab time in {clock_text(display.wall_s())} ({display.wall_s():.1f} s).",
+        highlight=False,
+    )
+    results = RunReader(result.run).results()
+    for name in HEADLINES:
+        if name in results:
+            console.print(f"  {name:<22} {_value(results[name])}", highlight=False)
+    if outcome.state is not RunState.COMPLETE:
+        console.print("The table was left safe; the data are in the run's folder.", highlight=False)
+
+
+def _value(result: NamedResult) -> str:
+    return f"{result.value:+.3f} +- {result.sigma:.3f} {result.unit}"
+
+
+def _stop_on_signals(stop: StopRequest) -> None:
+    """Let the first Ctrl-C (or SIGTERM) ask for a safe stop; the second aborts."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.asked():
+            raise KeyboardInterrupt
+        stop.ask()
+        print("\nStopping: the table is being made safe and the data are kept. Once more aborts.", flush=True)  # noqa: T201
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+
+
+def _simulated_with(file: StationFile, seed: int | None, scenario: str | None) -> StationFile:
+    """Return the station with another seed or scenario.
+
+    Raises `ConfigurationError` on a real table or an unknown scenario.
+    """
+    changes = {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
+    if not changes:
+        return file
+    if not isinstance(file.backend, SimulatedBackend):
+        raise ConfigurationError(
+            "Only the simulated table has a seed and a scenario.", remedy="Leave --seed and --scenario out."
+        )
+    try:
+        backend = SimulatedBackend.model_validate({**file.backend.model_dump(), **changes})
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"There is no scenario {scenario!r}.", remedy="There are ideal, delays, jitter and loss."
+        ) from error
+    return file.model_copy(update={"backend": backend})
+
+
+def _text(station_path: Path, seed: int | None, scenario: str | None) -> str:
+    text = json.loads(station_text(station_path))
+    text["backend"] |= {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
+    return json.dumps(text, indent=1, sort_keys=True)
+
+
+def _parameters(procedure: str, written: Sequence[str]) -> dict[str, float | int | str]:
+    known = parameters_of(PROCEDURES[procedure])
+    values: dict[str, float | int | str] = {}
+    for item in written:
+        name, equals, value = item.partition("=")
+        if not equals or name not in known:
+            raise ConfigurationError(
+                f"{item!r} is no parameter of {procedure}.",
+                remedy=f"Write NAME=VALUE with {', '.join(known) or 'no parameters at all'}.",
+            )
+        values[name] = _number(value)
+    return values
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _needed_by(recipe: Recipe, file: StationFile, procedure: str, sensor: object) -> tuple[Step, ...]:
+    """Return the steps of the recipe that come before `procedure` on a cold table, in their order."""
+    steps = recipe.expand(file.station.sensors)
+    by_name = {step.name: step for step in steps}
+    chosen = [s for s in steps if s.procedure == procedure and s.sensor in (None, sensor or 1)]
+    if not chosen:
+        return ()
+    wanted: set[str] = set()
+    pending = list(chosen[0].needs)
+    while pending:
+        name = pending.pop()
+        if name not in wanted:
+            wanted.add(name)
+            pending += by_name[name].needs
+    return tuple(step for step in steps if step.name in wanted)

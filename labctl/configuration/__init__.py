@@ -1,0 +1,1 @@
+"""Station files and recipes: models over TOML, quantities with units, and what is wrong with a file."""

@@ -1,0 +1,326 @@
+"""The station file as models: what is on the table, who answers where, and what each may do.
+
+Quantities are floats in SI units (temperatures in degC, temperature differences in K) whatever unit the file used. What
+one value can get wrong is checked by its type; what several can get wrong together, by `wiring` and `consistency`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, model_validator
+
+from labctl.configuration.consistency import consistency_findings
+from labctl.configuration.dependencies import in_order_of_needs
+from labctl.configuration.explanations import raise_findings
+from labctl.configuration.faults import Allowed
+from labctl.configuration.hardware_fields import (
+    Address,
+    Axis,
+    ControllerAddress,
+    Decimation,
+    DigitalPin,
+    FastInput,
+    FastOutput,
+    Folder,
+    InputRange,
+    Level,
+    OvenChannel,
+    PiezoChannelName,
+    PositionCode,
+    Slot,
+    SlotKey,
+    SlowInputName,
+    StepCount,
+)
+from labctl.configuration.inspection import Inspection
+from labctl.configuration.instrument_kinds import DriverName
+from labctl.configuration.quantities import (
+    Duration,
+    PositiveDuration,
+    PositiveFrequency,
+    PositiveLength,
+    PositivePower,
+    PositiveResponsivity,
+    PositiveSlewRate,
+    PositiveTemperatureDifference,
+    PositiveTemperatureRate,
+    PositiveVoltage,
+    Temperature,
+    Voltage,
+)
+from labctl.configuration.tables import (
+    Efficiency,
+    MeasuredConstant,
+    Name,
+    Names,
+    NonzeroNumber,
+    PositiveNumber,
+    SensorNumber,
+    ShortText,
+    Table,
+)
+from labctl.configuration.wiring import wiring_findings
+
+__all__ = ["Loop", "MeasuredConstant", "StationFile"]
+
+_TIMEOUT_S = 2.0
+Seed = Annotated[int, Field(ge=0), Allowed("a whole number of 0 or more")]
+
+
+class StationTable(Table):
+    """The table as a whole: its name, how many sensors it has, and the folder of its runs."""
+
+    name: ShortText = "table"
+    sensors: SensorNumber
+    runs: Folder = Path("runs")
+
+
+class VisaBackend(Table):
+    """Real instruments, through a pyvisa library: "@py", "@ivi" or the path of one."""
+
+    kind: Literal["visa"]
+    library: ShortText = "@py"
+
+
+class WireFault(Table):
+    """A fault on the wire of one simulated instrument, from `after` (s of lab time) on."""
+
+    instrument: Name
+    kind: Literal["missing", "silent", "garbage", "wrong_model"]
+    after: Duration = 0.0
+
+
+class SimulatedBackend(Table):
+    """The simulated table; the same seed and scenario give the same night. `faults` are for practice and tests."""
+
+    kind: Literal["simulated"]
+    faults: Annotated[tuple[WireFault, ...], Field(strict=False, max_length=64), Allowed("a list of faults")] = ()
+    seed: Seed = 1
+    scenario: Literal["ideal", "delays", "jitter", "loss"] = "ideal"
+
+
+Backend = Annotated[VisaBackend | SimulatedBackend, Field(discriminator="kind")]
+
+
+class Instrument(Table):
+    """One instrument: the driver that speaks to it, its VISA address, and the model that must answer there.
+
+    `slots` (a SIM900 only) names the module in each slot; `chain` (an 8742 only) lists the controllers behind the
+    address. `timeout` is in s.
+    """
+
+    driver: DriverName
+    address: Address
+    model: ShortText
+    timeout: PositiveDuration = _TIMEOUT_S
+    slots: Mapping[SlotKey, ShortText] = Field(default_factory=dict)
+    chain: Annotated[
+        tuple[ControllerAddress, ...],
+        Field(strict=False, min_length=1, max_length=31),
+        Allowed("a list of 1 to 31 addresses"),
+    ] = (1,)
+
+
+class Analyzer(Table):
+    """The spectrum analyzer; a measurement that would sweep for more than `longest_sweep` is refused."""
+
+    instrument: Name
+    longest_sweep: PositiveDuration
+
+
+class Digitizer(Table):
+    """The digitizer: detector name -> fast input, input range as the jumpers set it, decimation of 125 MS/s."""
+
+    instrument: Name
+    inputs: Mapping[Name, FastInput]
+    gain: InputRange
+    decimation: Decimation
+
+
+class Oven(Table):
+    """The crystal oven: temperatures in degC, `ramp` in K/s, `tolerance` in K."""
+
+    instrument: Name
+    channel: OvenChannel
+    target: Temperature
+    minimum: Temperature
+    maximum: Temperature
+    ramp: PositiveTemperatureRate
+    tolerance: PositiveTemperatureDifference
+    at_shutdown: Literal["hold", "off"]
+
+
+class RfSwitch(Table):
+    """The switch before the analyzer: pins from the least significant bit up, signal name -> code on these pins."""
+
+    instrument: Name
+    pins: Annotated[
+        tuple[DigitalPin, ...], Field(strict=False, min_length=1, max_length=16), Allowed("a list of 1 to 16 pins")
+    ]
+    positions: Mapping[Name, PositionCode]
+
+
+class Shutter(Table):
+    """A shutter on a digital pin; `open_level` is the level that lets light through."""
+
+    instrument: Name
+    pin: DigitalPin
+    open_level: Level = 1
+
+
+class Monitor(Table):
+    """A slow monitor: volts at the detector = (volts at the pin - offset) / gain."""
+
+    instrument: Name
+    input: SlowInputName
+    offset: Voltage = 0.0
+    gain: NonzeroNumber = 1.0
+
+
+class Scan(Table):
+    """The fast scan of the source cavity; `volts_per_volt` is at the servo's summing point for one volt of the DAC."""
+
+    instrument: Name
+    output: FastOutput
+    volts_per_volt: NonzeroNumber
+    error_input: FastInput
+    transmission_input: FastInput
+
+
+class ServoChannel(Table):
+    """One servo of a mainframe."""
+
+    instrument: Name
+    slot: Slot
+
+
+class PiezoChannel(Table):
+    """One output of a piezo driver."""
+
+    instrument: Name
+    channel: PiezoChannelName
+
+
+class _Loop(Table):
+    """A lock: `bias` is the piezo's rest (V), `output_limit` the servo's swing (V), `unity_gain` in Hz."""
+
+    servo: ServoChannel
+    piezo: PiezoChannel
+    bias: Voltage
+    output_limit: PositiveVoltage
+    unity_gain: PositiveFrequency
+    witness: Name | None = None
+    needs: Names = ()
+
+
+class SourceLoop(_Loop):
+    """A loop of the source: the length of its cavity, or the phase of its pump."""
+
+    kind: Literal["opa_length", "pump_phase"]
+
+
+class HomodyneLoop(_Loop):
+    """The local-oscillator phase of one sensor's homodyne detector, at the mid-fringe point `quadrature`."""
+
+    kind: Literal["homodyne"]
+    sensor: SensorNumber
+    quadrature: Literal["+pi/2", "-pi/2"]
+
+
+Loop = Annotated[SourceLoop | HomodyneLoop, Field(discriminator="kind")]
+
+
+class Piezo(Table):
+    """A piezo that no servo drives, and the voltage where it rests."""
+
+    instrument: Name
+    channel: PiezoChannelName
+    bias: Voltage
+
+
+class PiezoLimits(Table):
+    """Limits of every piezo channel of the table; `servo_gain` is volts at the piezo for one volt of a servo."""
+
+    minimum: Voltage
+    maximum: Voltage
+    slew: PositiveSlewRate
+    servo_gain: PositiveNumber
+
+
+class Mirror(Table):
+    """A motorized mirror: the axes of one picomotor controller that tilt it."""
+
+    instrument: Name
+    controller: ControllerAddress = 1
+    pitch: Axis
+    yaw: Axis
+
+
+class MirrorLimits(Table):
+    """The most steps that one move of a picomotor may have."""
+
+    steps_per_move: StepCount
+
+
+class Light(Table):
+    """Wavelength in m, powers in W, and the amplification of the seed expected at the lock point (a power ratio)."""
+
+    wavelength: PositiveLength
+    probe_power: PositivePower
+    local_oscillator_power: PositivePower
+    seed_gain_expected: PositiveNumber
+
+
+class Detectors(Table):
+    """The homodyne detectors: efficiency, transimpedance of the DC monitor in V/A, responsivity in A/W."""
+
+    quantum_efficiency: Efficiency
+    dc_volts_per_ampere: PositiveNumber
+    responsivity: PositiveResponsivity
+
+
+class Sensor(Table):
+    """One sensor: where its resonance is looked for (Hz), and the efficiency of the path to its detector."""
+
+    resonance: PositiveFrequency
+    search_span: PositiveFrequency
+    propagation_efficiency: Efficiency
+
+
+class StationFile(Table):
+    """A whole station file; `sensors[n - 1]` is sensor n. A table that a station does without is None or empty."""
+
+    station: StationTable
+    backend: Backend
+    instruments: Mapping[Name, Instrument] = Field(default_factory=dict)
+    analyzer: Analyzer | None = None
+    digitizer: Digitizer | None = None
+    oven: Oven | None = None
+    rf_switch: RfSwitch | None = None
+    shutters: Mapping[Name, Shutter] = Field(default_factory=dict)
+    monitors: Mapping[Name, Monitor] = Field(default_factory=dict)
+    scan: Scan | None = None
+    loops: Mapping[Name, Loop] = Field(default_factory=dict)
+    piezos: Mapping[Name, Piezo] = Field(default_factory=dict)
+    piezo_limits: PiezoLimits | None = None
+    mirrors: Mapping[Name, Mirror] = Field(default_factory=dict)
+    mirror_limits: MirrorLimits | None = None
+    light: Light | None = None
+    detectors: Detectors | None = None
+    sensors: Annotated[
+        tuple[Sensor, ...], Field(strict=False, max_length=64), Allowed("a list of [[sensors]] tables")
+    ] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self, info: ValidationInfo) -> StationFile:
+        inspection = Inspection(self, Inspection.dropped_in(info))
+        raise_findings([*wiring_findings(inspection), *consistency_findings(inspection)])
+        return self
+
+    @property
+    def loops_in_order(self) -> tuple[str, ...]:
+        """Names of the loops, each after those that it needs: the order in which they can be locked."""
+        return in_order_of_needs({name: loop.needs for name, loop in self.loops.items()})

@@ -1,0 +1,63 @@
+"""labctl's one error family. Every error that reaches an operator derives from `LabError`."""
+
+from __future__ import annotations
+
+from drivers.errors import (
+    BadReply,
+    ConnectionLost,
+    InstrumentError,
+    LabError,
+    NoReply,
+    Refused,
+    WrongInstrument,
+)
+
+__all__ = [
+    "AnalysisRefused",
+    "BadReply",
+    "ConfigurationError",
+    "ConnectionLost",
+    "InstrumentError",
+    "LabError",
+    "LeaseError",
+    "LimitError",
+    "LockError",
+    "NoReply",
+    "Refused",
+    "StepTimeout",
+    "Stopped",
+    "StoreError",
+    "WrongInstrument",
+]
+
+
+class ConfigurationError(LabError):
+    """A station file or recipe is wrong; the text lists every fault found, one a line."""
+
+
+class StoreError(LabError):
+    """A run folder cannot be made, written or read."""
+
+
+class LimitError(LabError):
+    """A command would leave the limits of the station file; nothing was sent."""
+
+
+class LeaseError(LabError):
+    """An instrument is in use by somebody else."""
+
+
+class LockError(LabError):
+    """A loop could not be locked, or fell out of lock and did not come back."""
+
+
+class AnalysisRefused(LabError):
+    """Data do not carry the number that was asked of them; the text says why."""
+
+
+class StepTimeout(LabError):
+    """A step of a recipe took longer than it may."""
+
+
+class Stopped(LabError):
+    """The operator asked to stop."""

@@ -1,0 +1,1 @@
+"""Calibrated estimators with uncertainties: pure functions."""

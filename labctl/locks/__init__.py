@@ -1,0 +1,1 @@
+"""Acquire a lock, prove it, watch it."""

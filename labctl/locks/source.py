@@ -1,0 +1,241 @@
+"""Lock the squeezed-light source: its cavity length by Pound-Drever-Hall, then the phase between seed and pump."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from labctl.errors import AnalysisRefused, LockError
+from labctl.estimation.fringe import FringeFit, fit_fringe
+from labctl.locks.quality import Verdict, judge_level
+from labctl.station.clock import Clock
+from labctl.station.roles import LengthScan, Monitor, ScanRecord, Servo
+
+COARSE_AMPLITUDE_V = 0.9
+FINE_AMPLITUDE_V = 0.12
+PEAK_OVER_NOISE = 12.0
+LINE_SHARE = 0.5  # of the transmission peak: where the error signal is taken as linear
+TRANSMISSION_SHARE = 0.85
+SETTLE_S = 0.3
+VERIFY_READINGS = 20
+VERIFY_PERIOD_S = 0.05
+START_GAIN_SHARE = 0.2
+PHASE_SCAN_POINTS = 80
+TOP_SHARE = 0.9  # of the fringe: the seed must be amplified by at least this share of the way to the maximum
+
+
+@dataclass(frozen=True)
+class LengthCalibration:
+    """Resonance of the source cavity: slope of the error signal in V/V at the servo, peak transmission in V, width in
+    V."""
+
+    slope: float
+    peak_v: float
+    width_v: float
+    at: float
+
+
+class LengthLock:
+    """Find the resonance with the fast scan, centre on it, and close the servo on the PDH error."""
+
+    def __init__(
+        self, name: str, servo: Servo, scan: LengthScan, witness: Monitor, clock: Clock, *, unity_gain_hz: float
+    ) -> None:
+        self.name = name
+        self.servo = servo
+        self.calibration: LengthCalibration | None = None
+        self.witness_at_lock_v = math.nan
+        self._scan = scan
+        self._witness = witness
+        self._clock = clock
+        self._unity_gain_hz = unity_gain_hz
+
+    def acquire(self) -> Verdict:
+        """Lock and return the verdict.
+
+        Raises `LockError` when no resonance is in reach or the loop does not hold.
+        """
+        output = self._find()
+        for _ in range(3):
+            self.servo.set_output(output)
+            self._clock.sleep(SETTLE_S)
+            sweep = self._scan.sweep(FINE_AMPLITUDE_V)
+            output += _peak_position(sweep)
+        self.servo.set_output(output)
+        self.calibration = self._calibrate(self._scan.sweep(FINE_AMPLITUDE_V))
+        gain = 2.0 * math.pi * self._unity_gain_hz / self.calibration.slope
+        self.servo.close_loop(0.0, START_GAIN_SHARE * gain)
+        self._clock.sleep(SETTLE_S)
+        self.servo.close_loop(0.0, gain)
+        self._clock.sleep(SETTLE_S)
+        held = float(np.mean(self._scan.sweep(0.0).transmission_v))
+        if held < TRANSMISSION_SHARE * self.calibration.peak_v:
+            self.servo.set_output(0.0)
+            raise LockError(
+                f"{self.name}: locked at {100 * held / self.calibration.peak_v:.0f} % of the "
+                f"peak transmission: not on resonance.",
+                remedy="The loop was opened; it will be tried again while the step has retries.",
+            )
+        self.witness_at_lock_v = float(np.mean(self._read_witness()))
+        return self.verify()
+
+    def verify(self) -> Verdict:
+        """Judge the loop by the transmitted light and the servo."""
+        if self.calibration is None:
+            return Verdict(False, f"{self.name}: never calibrated.")
+        return judge_level(
+            self.name, self._read_witness(), self.witness_at_lock_v, self.servo.state(), self.servo.output_limit_v
+        )
+
+    def witness(self) -> float:
+        """Return one reading of the transmission relative to that at lock."""
+        return self._witness.volts() / self.witness_at_lock_v
+
+    def _read_witness(self) -> list[float]:
+        return _read(self._witness, self._clock)
+
+    def _find(self) -> float:
+        """Step the output through its range, scanning at each place, and return where the highest peak is."""
+        reach = self.servo.output_limit_v - COARSE_AMPLITUDE_V
+        best_v, best_output = 0.0, math.nan
+        for output in np.arange(-reach, reach + 1e-9, 1.6 * COARSE_AMPLITUDE_V):
+            self.servo.set_output(float(output))
+            self._clock.sleep(SETTLE_S)
+            sweep = self._scan.sweep(COARSE_AMPLITUDE_V)
+            height = float(sweep.transmission_v.max())
+            noise = float(np.median(np.abs(sweep.transmission_v - np.median(sweep.transmission_v)))) * 1.4826
+            if height > max(best_v, PEAK_OVER_NOISE * noise):
+                best_v, best_output = height, float(output) + _peak_position(sweep)
+        if math.isnan(best_output):
+            self.servo.set_output(0.0)
+            raise LockError(
+                f"{self.name}: no resonance anywhere in the range of the piezo.",
+                remedy="Check the pump beam and its shutter.",
+            )
+        return best_output
+
+    def _calibrate(self, sweep: ScanRecord) -> LengthCalibration:
+        peak = int(np.argmax(sweep.transmission_v))
+        top = float(sweep.transmission_v[peak])
+        near = sweep.transmission_v > LINE_SHARE * top
+        width = float(np.ptp(sweep.servo_v[near]))
+        central = near & (np.abs(sweep.servo_v - sweep.servo_v[peak]) < 0.25 * width)
+        if int(central.sum()) < 5:
+            raise LockError(
+                f"{self.name}: the resonance is too narrow for the scan.", remedy="Scan with a smaller amplitude."
+            )
+        slope = float(np.polyfit(sweep.servo_v[central], sweep.error_v[central], 1)[0])
+        return LengthCalibration(slope, top, width, self._clock.now())
+
+
+class PumpPhaseLock:
+    """Scan the pump phase, find where the seed is amplified, learn the error signal's slope there, and close the
+    servo."""
+
+    def __init__(self, name: str, servo: Servo, witness: Monitor, clock: Clock, *, unity_gain_hz: float) -> None:
+        self.name = name
+        self.servo = servo
+        self.fit: FringeFit | None = None
+        self.witness_at_lock_v = math.nan
+        self._witness = witness
+        self._clock = clock
+        self._unity_gain_hz = unity_gain_hz
+
+    def acquire(self) -> Verdict:
+        """Lock at amplification and return the verdict.
+
+        Raises `LockError` when there is no gain to see or the loop does not hold.
+        """
+        fit = self._scan()
+        self.fit = fit
+        top = self._amplifying_output(fit)
+        volts_per_pi = fit.v_pi_at(top).value
+        amplitude = 0.5 * (self._error_at(top + 0.5 * volts_per_pi) - self._error_at(top - 0.5 * volts_per_pi))
+        slope = amplitude * math.pi / volts_per_pi
+        self.servo.set_output(top)
+        gain = 2.0 * math.pi * self._unity_gain_hz / slope
+        self.servo.close_loop(0.0, START_GAIN_SHARE * gain)
+        self._clock.sleep(SETTLE_S)
+        self.servo.close_loop(0.0, gain)
+        self._clock.sleep(SETTLE_S)
+        level = float(np.mean(_read(self._witness, self._clock)))
+        needed = fit.offset.value + TOP_SHARE * fit.amplitude.value
+        if level < needed:
+            self.servo.set_output(0.0)
+            raise LockError(
+                f"{self.name}: the seed monitor is at {level:.3f} V, below the {needed:.3f} V of the amplifying point.",
+                remedy="The loop was opened; it will be tried again while the step has retries.",
+            )
+        self.witness_at_lock_v = level
+        return self.verify()
+
+    def verify(self) -> Verdict:
+        """Judge the loop by the seed monitor and the servo."""
+        if self.fit is None:
+            return Verdict(False, f"{self.name}: never calibrated.")
+        readings = _read(self._witness, self._clock)
+        return judge_level(self.name, readings, self.witness_at_lock_v, self.servo.state(), self.servo.output_limit_v)
+
+    def witness(self) -> float:
+        """Return one reading of the seed monitor relative to that at lock."""
+        return self._witness.volts() / self.witness_at_lock_v
+
+    def _scan(self) -> FringeFit:
+        outputs = np.linspace(-0.5 * self.servo.output_limit_v, 0.5 * self.servo.output_limit_v, PHASE_SCAN_POINTS)
+        self.servo.set_output(float(outputs[0]))
+        self._clock.sleep(SETTLE_S)
+        signal = self.servo.sweep(outputs, self._witness.volts)
+        try:
+            return fit_fringe(outputs, signal)
+        except AnalysisRefused as refusal:
+            self.servo.set_output(0.0)
+            raise LockError(
+                f"{self.name}: no parametric gain in the scan. {refusal}",
+                remedy="Check oven temperature and pump power.",
+            ) from refusal
+
+    def _amplifying_output(self, fit: FringeFit) -> float:
+        outputs = np.linspace(-0.4 * self.servo.output_limit_v, 0.4 * self.servo.output_limit_v, 4001)
+        phases = np.array([fit.phase_at(float(v)).value for v in outputs])
+        distance = np.abs(phases - 2.0 * math.pi * np.round(phases / (2.0 * math.pi)))
+        candidates = outputs[distance < 0.05]
+        if candidates.size == 0:
+            raise LockError(
+                f"{self.name}: the scan holds no amplifying point.", remedy="Raise the servo's output limit."
+            )
+        return float(candidates[np.argmin(np.abs(candidates))])
+
+    def _error_at(self, output: float) -> float:
+        """Return the error signal (as measured, minus the set point) at one output."""
+        self.servo.set_output(output)
+        self._clock.sleep(SETTLE_S)
+        return -self.servo.state().error_v
+
+
+def parametric_gain(fit: FringeFit) -> tuple[float, float]:
+    """Return (x, its standard uncertainty) from the fringe of the seed: x = (r - 1) / (r + 1), r = sqrt(G_max / G_min).
+
+    Source: G(theta) = (1 + x^2 + 2 x cos theta) / (1 - x^2)^2, so amplitude over offset is 2x / (1 + x^2).
+    """
+    ratio = fit.amplitude.value / fit.offset.value
+    if not 0.0 < ratio < 1.0:
+        raise AnalysisRefused(f"Amplitude over offset of the seed fringe is {ratio:.3f}, not between 0 and 1.")
+    x = (1.0 - math.sqrt(1.0 - ratio**2)) / ratio
+    sigma_ratio = ratio * math.hypot(fit.amplitude.relative_sigma, fit.offset.relative_sigma)
+    dx_dratio = (1.0 + x**2) ** 2 / (2.0 * (1.0 - x**2))
+    return x, dx_dratio * sigma_ratio
+
+
+def _peak_position(sweep: ScanRecord) -> float:
+    """Return where the transmission peaks, in V from the present servo output."""
+    return float(sweep.servo_v[int(np.argmax(sweep.transmission_v))])
+
+
+def _read(monitor: Monitor, clock: Clock) -> list[float]:
+    readings = []
+    for _ in range(VERIFY_READINGS):
+        readings.append(monitor.volts())
+        clock.sleep(VERIFY_PERIOD_S)
+    return readings

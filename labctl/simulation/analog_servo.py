@@ -1,0 +1,166 @@
+"""One analog servo module closed around a static plant: the loop as it looks on time scales slower than itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from labctl.simulation.ports import ServoConditions, ServoSettings
+
+DIFFERENTIAL_RANGE_V = 1.0  # set point minus measured beyond this overloads the module
+_MOST_SUBSTEPS = 2000
+_STEPS_PER_STRUCTURE = 4.0
+_SETTLED_TIME_CONSTANTS = 6.0
+_MOST_TRACKED_TICKS = 10  # a settled loop is looked at anew this often: its signal may have gone
+
+
+class AnalogServo:
+    """Electronics and loop of one module; implements `ServoPort`.
+
+    `plant` maps the output voltage to the voltage at the measure input with the slow state of the table frozen;
+    `structure_v` is the output change over which it bends. Dynamics: the output follows du/dt = P I (set point -
+    y(u)), taken in steps shorter than the structure until it sits on a stable point, then it tracks. A wrong sign
+    runs away to a limit, as it does on glass.
+    """
+
+    def __init__(
+        self, plant: Callable[[float], float], structure_v: float, noise_v: float, rng: np.random.Generator
+    ) -> None:
+        self.settings = ServoSettings()
+        self._plant = plant
+        self._structure_v = structure_v
+        self._noise_v = noise_v
+        self._rng = rng
+        self._output_v = 0.0
+        self._error_v: float | None = None
+        self._latched = ServoConditions()
+        self._tracked_slope = 0.0  # of a settled loop; 0 when it is not
+        self._tracked_ticks = 0
+
+    def measured_volts(self) -> float:
+        """Return the voltage at the measure input, in V, with its noise."""
+        return self._plant(self._output_v) + self._noise_v * float(self._rng.standard_normal())
+
+    def output_volts(self) -> float:
+        """Return the output, in V."""
+        return self._output_v
+
+    def apply(self, settings: ServoSettings) -> None:
+        """Take new settings over; the output goes on from where it is unless the loop is open."""
+        self.settings = settings
+        self._tracked_slope = 0.0
+        if not settings.closed:
+            self._output_v = settings.manual_output_v
+        self._output_v = self._clamped(self._output_v)
+
+    def conditions(self) -> ServoConditions:
+        """Return what is the case now."""
+        error = self.settings.setpoint_v - self._plant(self._output_v)
+        upper = self._output_v >= self.settings.upper_limit_v
+        lower = self._output_v <= self.settings.lower_limit_v
+        winding = self.settings.closed and self.settings.integral_on and (upper or lower)
+        return ServoConditions(
+            overload=abs(error) > DIFFERENTIAL_RANGE_V, upper_limit=upper, lower_limit=lower, anti_windup=winding
+        )
+
+    def latched(self) -> ServoConditions:
+        """Return what happened since the last call and clear it."""
+        seen = _either(self._latched, self.conditions())
+        self._latched = ServoConditions()
+        return seen
+
+    def unity_gain_hz(self) -> float:
+        """Return the unity-gain frequency of the closed loop, 0 when it is open or does not hold."""
+        if not (self.settings.closed and self.settings.integral_on):
+            return 0.0
+        loop = self._integral_rate() * self._slope(self._output_v)
+        return max(0.0, loop / (2.0 * np.pi))
+
+    def advance(self, seconds: float) -> None:
+        """Let the loop run for `seconds`."""
+        if not self.settings.closed:
+            return
+        if not self.settings.integral_on:
+            self._settle_proportional()
+        elif not self._track():
+            self._integrate(seconds)
+        if self._error_v is not None and abs(self._error_v) > DIFFERENTIAL_RANGE_V:
+            self._latched = _either(self._latched, ServoConditions(overload=True))
+        if not self.settings.lower_limit_v < self._output_v < self.settings.upper_limit_v:
+            self._latched = _either(self._latched, self.conditions())
+
+    def _integral_rate(self) -> float:
+        return self.settings.proportional_gain * self.settings.integral_gain
+
+    def _slope(self, output_v: float) -> float:
+        step = 1e-3 * self._structure_v
+        return (self._plant(output_v + step) - self._plant(output_v - step)) / (2.0 * step)
+
+    def _clamped(self, output_v: float) -> float:
+        return min(max(output_v, self.settings.lower_limit_v), self.settings.upper_limit_v)
+
+    def _track(self) -> bool:
+        """Follow a slow drift with one Newton step; False when the loop has to be integrated."""
+        if self._tracked_slope == 0.0 or self._tracked_ticks >= _MOST_TRACKED_TICKS:
+            self._tracked_slope = 0.0
+            return False
+        error = self.settings.setpoint_v - self._plant(self._output_v)
+        step = error / self._tracked_slope
+        if abs(step) > self._structure_v / _STEPS_PER_STRUCTURE:
+            self._tracked_slope = 0.0
+            return False
+        self._error_v = error
+        self._output_v = self._clamped(self._output_v + step)
+        self._tracked_ticks += 1
+        return True
+
+    def _integrate(self, seconds: float) -> None:
+        rate = self._integral_rate()
+        left = seconds
+        longest = self._structure_v / _STEPS_PER_STRUCTURE
+        for _ in range(_MOST_SUBSTEPS):
+            error = self._error_v = self.settings.setpoint_v - self._plant(self._output_v)
+            slope = self._slope(self._output_v)
+            pull = rate * slope
+            if pull > 0.0 and abs(error) < abs(slope) * longest:
+                grow = 1.0 - np.exp(-min(pull * left, 50.0))
+                self._output_v = self._clamped(self._output_v + error / slope * grow)
+                if pull * left > _SETTLED_TIME_CONSTANTS:
+                    self._polish()
+                    self._tracked_slope, self._tracked_ticks = slope, 0
+                return
+            speed = rate * error
+            if speed == 0.0:
+                return
+            move = np.sign(speed) * min(abs(speed) * left, longest)
+            before = self._output_v
+            self._output_v = self._clamped(before + move)
+            left -= abs(move / speed)
+            if left <= 0.0 or self._output_v == before:
+                return
+
+    def _polish(self) -> None:
+        for _ in range(3):
+            slope = self._slope(self._output_v)
+            if slope == 0.0:
+                return
+            step = (self.settings.setpoint_v - self._plant(self._output_v)) / slope
+            if abs(step) > self._structure_v:
+                return
+            self._output_v = self._clamped(self._output_v + step)
+
+    def _settle_proportional(self) -> None:
+        gain = self.settings.proportional_gain if self.settings.proportional_on else 0.0
+        offset = self.settings.offset_v if self.settings.offset_on else 0.0
+        error = self.settings.setpoint_v - self._plant(self._output_v)
+        self._output_v = self._clamped(0.5 * (self._output_v + gain * error + offset))
+
+
+def _either(a: ServoConditions, b: ServoConditions) -> ServoConditions:
+    return ServoConditions(
+        overload=a.overload or b.overload,
+        upper_limit=a.upper_limit or b.upper_limit,
+        lower_limit=a.lower_limit or b.lower_limit,
+        anti_windup=a.anti_windup or b.anti_windup,
+    )

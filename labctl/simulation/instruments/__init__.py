@@ -1,0 +1,1 @@
+"""Byte-level simulated instruments, one file per model."""

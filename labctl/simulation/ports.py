@@ -1,0 +1,183 @@
+"""Where the simulated instruments touch the table: each twin is given the ports that its wiring names, and nothing
+else.
+
+The table implements these; a twin translates between them and its wire protocol. All in SI units, at the present lab
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PiezoPort(Protocol):
+    """A piezo at one channel of a high-voltage amplifier."""
+
+    def drive(self, volts: float) -> None:
+        """Set the voltage that the amplifier adds to its external input, in V."""
+        ...
+
+    def external_volts(self) -> float:
+        """Return what the external input adds at the output, in V (already times the gain of the input)."""
+        ...
+
+
+class MirrorPort(Protocol):
+    """A mirror mount turned by a picomotor."""
+
+    def step(self, steps: int) -> None:
+        """Take `steps` steps; the sign is the direction.
+
+        Real steps are unequal, the count is not an angle.
+        """
+        ...
+
+
+class ThermalPort(Protocol):
+    """A thermoelectric element with the sensor of the object that it heats or cools."""
+
+    def regulate(self, nominal_c: float | None) -> None:
+        """Regulate to `nominal_c` (degC) from now on; None switches the output off."""
+        ...
+
+    def object_temperature_c(self) -> float:
+        """Return the object temperature in degC, with the noise of the sensor."""
+        ...
+
+    def sink_temperature_c(self) -> float:
+        """Return the temperature of the heat sink in degC."""
+        ...
+
+    def output_current_a(self) -> float:
+        """Return the current in A that the element takes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """What a generator output does: `shape` as in SINE, SQUARE, TRIANGLE, SAWU, SAWD, DC; volts into high
+    impedance."""
+
+    shape: str = "SINE"
+    frequency_hz: float = 1000.0
+    amplitude_v: float = 1.0
+    offset_v: float = 0.0
+    phase_deg: float = 0.0
+    on: bool = False
+
+
+class GeneratorPort(Protocol):
+    """What a fast DAC output drives."""
+
+    def generate(self, waveform: Waveform, started_at: float) -> None:
+        """Put out `waveform` from lab time `started_at` (s) on, phase zero then."""
+        ...
+
+
+class FastInputs(Protocol):
+    """The fast analog inputs of one digitizer, numbered from 1."""
+
+    def capture(
+        self, inputs: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int
+    ) -> NDArray[np.float64]:
+        """Return volts, shape (len(inputs), samples), sampled simultaneously from lab time `started_at` (s) on.
+
+        `average` is how many raw samples are averaged into one (1: none, the record aliases).
+        """
+        ...
+
+
+class SlowInputs(Protocol):
+    """The slow analog inputs of one board."""
+
+    def volts(self, name: str) -> float:
+        """Return the voltage at input `name` ("AIN0"), in V, before quantisation."""
+        ...
+
+
+class DigitalPins(Protocol):
+    """The digital pins of one board."""
+
+    def set_level(self, pin: str, level: int) -> None:
+        """Drive pin `pin` ("DIO0_P") to 0 or 1."""
+        ...
+
+    def level(self, pin: str) -> int:
+        """Return the level at `pin`."""
+        ...
+
+
+class RfInput(Protocol):
+    """What reaches the RF input of the analyzer."""
+
+    def power_spectral_density(self, frequency_hz: NDArray[np.float64], rbw_hz: float) -> NDArray[np.float64]:
+        """Return the one-sided PSD in V^2/Hz across 50 ohm, shape like `frequency_hz`, as a Gaussian filter of -3 dB
+        width `rbw_hz` sees it (lines narrower than the filter are broadened by it)."""
+        ...
+
+
+class ServoPort(Protocol):
+    """The terminals of one analog servo module: what it measures and what it drives."""
+
+    settings: ServoSettings
+
+    def measured_volts(self) -> float:
+        """Return the voltage at the measure input, in V, with its noise."""
+        ...
+
+    def output_volts(self) -> float:
+        """Return the voltage at the output now, in V."""
+        ...
+
+    def apply(self, settings: ServoSettings) -> None:
+        """Take new settings over; the table lets the loop run with them from now on.
+
+        Manual to servo is bumpless when the integrator is on (the output goes on from where it is).
+        """
+        ...
+
+    def latched(self) -> ServoConditions:
+        """Return what happened since the last call and clear it."""
+        ...
+
+    def conditions(self) -> ServoConditions:
+        """Return what is the case now."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServoConditions:
+    """Overload, limits and anti-windup of a servo module."""
+
+    overload: bool = False
+    upper_limit: bool = False
+    lower_limit: bool = False
+    anti_windup: bool = False
+
+
+@dataclass(frozen=True)
+class ServoSettings:
+    """Every setting of a servo module that the loop feels; gains as in output = P (e + I int e dt + D de/dt) + offset.
+
+    e is set point minus measured, in V; `proportional_gain` is signed and V/V, `integral_gain` in 1/s,
+    `derivative_gain` in s.
+    """
+
+    proportional_gain: float = 1.0
+    integral_gain: float = 1.0
+    derivative_gain: float = 1e-6
+    offset_v: float = 0.0
+    proportional_on: bool = True
+    integral_on: bool = False
+    derivative_on: bool = False
+    offset_on: bool = False
+    setpoint_v: float = 0.0
+    manual_output_v: float = 0.0
+    upper_limit_v: float = 10.0
+    lower_limit_v: float = -10.0
+    closed: bool = True  # a SIM960 wakes up with its loop closed

@@ -1,0 +1,120 @@
+"""One sensor's light path as the slow plant sees it: alignment, local-oscillator phase, the fringe, and the lock on
+it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from labctl.simulation.acoustics import residual_phase_rad
+from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.piezo import HIGHEST_V, PiezoChannel
+from labctl.simulation.slow_noise import OrnsteinUhlenbeck
+from labctl.simulation.truth import SensorTruth, generator
+
+SERVO_GAIN = 15.0
+PATH_WANDER_RAD = 1.2
+PATH_WANDER_S = 16.0
+THERMAL_DRIFT_RAD = 2.0
+THERMAL_DRIFT_S = 600.0
+TILT_OF_VISIBILITY_RAD = 1.445e-3  # visibility falls as exp(-(tilt / this)^2), from the slab model at 0.5 mrad
+ELECTRONIC_NOISE_V = 0.5e-3
+
+
+class MirrorTilt:
+    """Implements `MirrorPort` for one axis: unequal steps by direction and from step to step; only the tilt
+    matters."""
+
+    def __init__(self, start_rad: float, step_rad: float, backward_ratio: float, rng: np.random.Generator) -> None:
+        self.tilt_rad = start_rad
+        self._step_rad = step_rad
+        self._backward_ratio = backward_ratio
+        self._rng = rng
+
+    def step(self, steps: int) -> None:
+        """Take `steps` steps; each is 5 % uncertain."""
+        size = self._step_rad * (1.0 if steps > 0 else self._backward_ratio)
+        jitter = 0.05 * math.sqrt(abs(steps)) * float(self._rng.standard_normal())
+        self.tilt_rad += size * (steps + jitter)
+
+
+class SensorPlant:
+    """State of one sensor; `probe_power_w` and the shutters come from outside, one call of `advance` a tick."""
+
+    def __init__(
+        self, number: int, truth: SensorTruth, seed: int, light: LightOnDetector, piezo: PiezoChannel, tick_s: float
+    ) -> None:
+        rng = generator(seed, f"sensor{number}")
+        self.truth = truth
+        self._rng = rng
+        self._light = light
+        self._piezo = piezo
+        self._tick_s = tick_s
+        self._wander = OrnsteinUhlenbeck(rng, PATH_WANDER_RAD, PATH_WANDER_S, tick_s)
+        self._thermal = OrnsteinUhlenbeck(rng, THERMAL_DRIFT_RAD, THERMAL_DRIFT_S, tick_s)
+        self.pitch = MirrorTilt(truth.misalignment_rad[0], truth.step_rad[0], truth.backward_ratio[0], rng)
+        self.yaw = MirrorTilt(truth.misalignment_rad[1], truth.step_rad[1], truth.backward_ratio[1], rng)
+        self.probe_power_w = 0.0
+        self.local_oscillator_w = light.local_oscillator_w
+        structure_v = truth.volts_per_pi / SERVO_GAIN / 6.0
+        self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, rng)
+
+    def advance(self) -> None:
+        """Move on by one tick."""
+        self._wander.advance()
+        self._thermal.advance()
+        self.servo.advance(self._tick_s)
+
+    def visibility(self) -> float:
+        """Return the interference visibility at the present alignment."""
+        tilt2 = self.pitch.tilt_rad**2 + self.yaw.tilt_rad**2
+        return self.truth.visibility * math.exp(-tilt2 / TILT_OF_VISIBILITY_RAD**2)
+
+    def phase_rad(self, servo_v: float) -> float:
+        """Return the phase between local oscillator and probe, in rad, with `servo_v` at the servo output."""
+        volts = self._piezo.volts(servo_v)
+        turn = math.pi * volts * (1.0 + self.truth.piezo_bow * volts / HIGHEST_V) / self.truth.volts_per_pi
+        return self._wander.value + self._thermal.value + turn
+
+    def angle_from_squeezed_rad(self) -> float:
+        """Return the angle of the measured quadrature from the phase quadrature; 0 at +pi/2, pi at -pi/2."""
+        return self.phase_rad(self.servo.output_volts()) - 0.5 * math.pi
+
+    def residual_rad(self) -> float:
+        """Return the rms phase noise faster than the tick, in rad."""
+        return residual_phase_rad(self.servo.unity_gain_hz())
+
+    def dc_volts(self) -> float:
+        """Return the DC output of the detector in V, with the phase noise of the moment."""
+        shake = self.residual_rad() * float(self._rng.standard_normal())
+        phase = self.phase_rad(self.servo.output_volts()) + shake
+        noise = ELECTRONIC_NOISE_V * float(self._rng.standard_normal())
+        return self._level(math.cos(phase)) + noise
+
+    def _fringe_volts(self, servo_v: float) -> float:
+        return self._level(math.cos(self.phase_rad(servo_v)))
+
+    def _level(self, cosine: float) -> float:
+        # The fringe amplitude of `homodyne.fringe_amplitude_a`, for one number.
+        light = self._light
+        amplitude_a = 2.0 * light.responsivity_a_per_w * math.sqrt(self.local_oscillator_w * self.probe_power_w)
+        return self.truth.dc_offset_v + light.dc_volts_per_ampere * amplitude_a * self.visibility() * cosine
+
+
+class LightOnDetector:
+    """Design powers and responses that all detectors share."""
+
+    def __init__(
+        self,
+        probe_power_w: float,
+        local_oscillator_w: float,
+        responsivity_a_per_w: float,
+        dc_volts_per_ampere: float,
+        quantum_efficiency: float,
+    ) -> None:
+        self.probe_power_w = probe_power_w
+        self.local_oscillator_w = local_oscillator_w
+        self.responsivity_a_per_w = responsivity_a_per_w
+        self.dc_volts_per_ampere = dc_volts_per_ampere
+        self.quantum_efficiency = quantum_efficiency

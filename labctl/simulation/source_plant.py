@@ -1,0 +1,176 @@
+"""The squeezed-light source: cavity length, seed-pump phase, crystal temperature, and the squeezing that follows from
+them."""
+
+from __future__ import annotations
+
+import cmath
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labctl.physics import opa
+from labctl.simulation.acoustics import residual_phase_rad
+from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.piezo import PiezoChannel
+from labctl.simulation.slow_noise import OrnsteinUhlenbeck
+from labctl.simulation.truth import Truth, generator
+
+PUMP_FSR_HZ = 3.69e9
+PUMP_LENGTH_FSR_M = 387.5e-9  # half the pump wavelength
+PUMP_COUPLER_TRANSMISSION = 0.022
+PUMP_LOSS = 0.01
+PDH_MODULATION_HZ = 36e6
+PIEZO_M_PER_V = 5e-9
+PDH_VOLTS = 0.35
+LENGTH_DRIFT_M = 15e-9
+LENGTH_DRIFT_S = 900.0
+LENGTH_RESIDUAL_M = 0.02e-9
+TRANSMISSION_V = 0.9
+SEED_V = 0.2  # seed monitor at unit gain
+DITHER_V = 0.25  # error signal at a right angle
+PUMP_PHASE_DRIFT_RAD = 0.8
+PUMP_PHASE_DRIFT_S = 200.0
+SEED_HWHM_RAD = 0.088
+SEED_PHASE_PER_KELVIN_RAD = 0.2615
+PHASE_MATCHING_PER_KELVIN_RAD = 0.2615
+SIDEBAND_OVER_HWHM = 4.3205e6 / 51.5e6
+SERVO_NOISE_V = 0.5e-3
+PATH_SHARE = 0.4  # seed and pump share most of their path: what is left of the noise of a free one
+_R_IN = math.sqrt(1.0 - PUMP_COUPLER_TRANSMISSION)
+_R_REST = math.sqrt(1.0 - PUMP_LOSS)
+_FINESSE = math.pi * math.sqrt(_R_IN * _R_REST) / (1.0 - _R_IN * _R_REST)
+_HWHM_M = 0.5 * PUMP_LENGTH_FSR_M / _FINESSE
+_MODULATION_TURN = 2.0 * math.pi * PDH_MODULATION_HZ / PUMP_FSR_HZ
+_AIRY = (2.0 * _FINESSE / math.pi) ** 2
+
+
+class SourcePlant:
+    """State of the source; one call of `advance` a tick.
+
+    `pump_open` and the crystal temperature come from outside.
+    """
+
+    def __init__(self, truth: Truth, length_piezo: PiezoChannel, phase_piezo: PiezoChannel, tick_s: float) -> None:
+        rng = generator(truth.seed, "source")
+        self._truth = truth
+        self._rng = rng
+        self._tick_s = tick_s
+        self._length_piezo = length_piezo
+        self._phase_piezo = phase_piezo
+        self._length_drift = OrnsteinUhlenbeck(rng, LENGTH_DRIFT_M, LENGTH_DRIFT_S, tick_s)
+        self._phase_drift = OrnsteinUhlenbeck(rng, PUMP_PHASE_DRIFT_RAD, PUMP_PHASE_DRIFT_S, tick_s)
+        self.pump_open = True
+        self.crystal_c = 25.0
+        self._x_on_resonance = 0.0
+        self.length_servo = AnalogServo(self._length_error, 0.6 * _HWHM_M / PIEZO_M_PER_V / 15.0, SERVO_NOISE_V, rng)
+        self.phase_servo = AnalogServo(self._phase_error, truth.pump_volts_per_pi / 15.0 / 6.0, SERVO_NOISE_V, rng)
+
+    def advance(self) -> None:
+        """Move on by one tick."""
+        self._length_drift.advance()
+        self._phase_drift.advance()
+        matching = opa.phase_matching(self.crystal_c - self._truth.best_temperature_c, PHASE_MATCHING_PER_KELVIN_RAD)
+        self._x_on_resonance = self._truth.pump * math.sqrt(float(matching))
+        self.length_servo.advance(self._tick_s)
+        self.phase_servo.advance(self._tick_s)
+
+    # -- length of the cavity ---------------------------------------------------------------------------------------
+
+    def length_m(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
+        """Return the cavity length in m from a resonance, for voltages at the piezo."""
+        return np.asarray(
+            PIEZO_M_PER_V * (np.asarray(piezo_v) - self._truth.opa_resonance_v) + self._length_drift.value
+        )
+
+    def pdh_volts(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
+        """Return the error signal in V for voltages at the piezo."""
+        detuning = PUMP_FSR_HZ * self.length_m(piezo_v) / PUMP_LENGTH_FSR_M
+        error = opa.pound_drever_hall_error(detuning, PDH_MODULATION_HZ, PUMP_FSR_HZ, _R_IN, _R_REST)
+        return np.asarray(self.pump_open * PDH_VOLTS * error)
+
+    def transmission(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
+        """Return the pump power in the cavity relative to resonance."""
+        detuning = PUMP_FSR_HZ * self.length_m(piezo_v) / PUMP_LENGTH_FSR_M
+        return np.asarray(self.pump_open * opa.airy_transmission(detuning, PUMP_FSR_HZ, _FINESSE))
+
+    def transmission_now(self) -> float:
+        """Return the pump power in the cavity relative to resonance at present, with the residual length noise."""
+        noise_v = LENGTH_RESIDUAL_M / PIEZO_M_PER_V * float(self._rng.standard_normal())
+        return self._transmission_at(self._length_piezo.volts(self.length_servo.output_volts()) + noise_v)
+
+    def _resonance(self) -> float:
+        return self._transmission_at(self._length_piezo.volts(self.length_servo.output_volts()))
+
+    # The loop asks for these at every step of the table, one number at a time, where array arithmetic would cost ten
+    # times more.
+
+    def _transmission_at(self, piezo_v: float) -> float:
+        if not self.pump_open:
+            return 0.0
+        return 1.0 / (1.0 + _AIRY * math.sin(math.pi * self._length_at(piezo_v) / PUMP_LENGTH_FSR_M) ** 2)
+
+    def _length_at(self, piezo_v: float) -> float:
+        return PIEZO_M_PER_V * (piezo_v - self._truth.opa_resonance_v) + self._length_drift.value
+
+    def _length_error(self, servo_v: float) -> float:
+        if not self.pump_open:
+            return 0.0
+        turn = 2.0 * math.pi * self._length_at(self._length_piezo.volts(servo_v)) / PUMP_LENGTH_FSR_M
+        carrier = _reflection(turn)
+        upper = _reflection(turn + _MODULATION_TURN)
+        lower = _reflection(turn - _MODULATION_TURN)
+        return -2.0 * PDH_VOLTS * (carrier * upper.conjugate() - carrier.conjugate() * lower).imag
+
+    # -- phase between seed and pump --------------------------------------------------------------------------------
+
+    def _phase_rad(self, servo_v: float) -> float:
+        turn = math.pi * self._phase_piezo.volts(servo_v) / self._truth.pump_volts_per_pi
+        return self._truth.pump_phase_offset_rad + self._phase_drift.value + turn
+
+    def pump_phase_rad(self) -> float:
+        """Return the phase between seed and pump at present, in rad; 0 amplifies."""
+        return self._phase_rad(self.phase_servo.output_volts())
+
+    def pump_phase_error_rad(self) -> float:
+        """Return the pump phase from the nearest amplifying point, in rad, from -pi to pi."""
+        return math.remainder(self.pump_phase_rad(), 2.0 * math.pi)
+
+    def _pump(self) -> float:
+        """Return x now: less where length or temperature are off."""
+        return self._x_on_resonance * math.sqrt(self._resonance())
+
+    def _phase_error(self, servo_v: float) -> float:
+        return DITHER_V * math.sin(self._phase_rad(servo_v)) * self._pump() / self._truth.pump
+
+    def seed_gain(self) -> float:
+        """Return the parametric gain of the seed now."""
+        x = self._pump()
+        return (1.0 + x * x + 2.0 * x * math.cos(self.pump_phase_rad())) / (1.0 - x * x) ** 2
+
+    def seed_monitor_volts(self) -> float:
+        """Return the seed monitor in V: zero where the cavity is off resonance."""
+        resonant = self._resonance() if self.pump_open else 1.0
+        return SEED_V * resonant * self.seed_gain() + 1e-3 * float(self._rng.standard_normal())
+
+    def probe_power_ratio(self) -> float:
+        """Return the probe power relative to that at the design lock point."""
+        design = 1.0 / (1.0 - self._truth.pump) ** 2
+        return self._resonance() * self.seed_gain() / design
+
+    def quadratures(self) -> tuple[float, float, float]:
+        """Return squeezed and antisqueezed variance at the source and the rms angle in rad by which the ellipse
+        shakes.
+
+        The angle of the ellipse follows half the seed-pump phase.
+        """
+        detuning = SEED_PHASE_PER_KELVIN_RAD / SEED_HWHM_RAD * (self.crystal_c - self._truth.best_temperature_c)
+        efficiency = self._truth.source_efficiency * self._truth.extra_transmission
+        squeezed, antisqueezed = opa.quadrature_variances(self._pump(), SIDEBAND_OVER_HWHM, efficiency, detuning)
+        return squeezed, antisqueezed, 0.5 * PATH_SHARE * residual_phase_rad(self.phase_servo.unity_gain_hz())
+
+
+def _reflection(turn_rad: float) -> complex:
+    """Return `opa.cavity_reflection` of the pump for one round-trip phase."""
+    turn = cmath.exp(1j * turn_rad)
+    return (_R_IN - _R_REST * turn) / (1.0 - _R_IN * _R_REST * turn)

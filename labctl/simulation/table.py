@@ -1,0 +1,197 @@
+"""The simulated table: one lab time, one slow plant, and the ports through which the simulated instruments touch
+it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labctl.simulation.detectors import Detectors
+from labctl.simulation.oven_plant import OvenPlant
+from labctl.simulation.piezo import PiezoChannel
+from labctl.simulation.ports import Waveform
+from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
+from labctl.simulation.source_plant import TRANSMISSION_V, SourcePlant
+from labctl.simulation.truth import Truth, generator
+
+TICK_S = 0.1
+AMBIENT_C = 25.0
+SCAN_NOISE_V = 1.5e-3
+
+
+class _Advancing(Protocol):
+    def advance(self, now: float) -> None: ...
+
+
+class SimulatedTable:
+    """The plant; implements `Timebase`.
+
+    Slow states move on a fixed grid of `TICK_S`, each with its own random stream, so that what happens does not
+    depend on how often somebody looks.
+    """
+
+    def __init__(
+        self, truth: Truth, light: LightOnDetector, piezos: Mapping[str, PiezoChannel], servo_gain: float
+    ) -> None:
+        self.truth = truth
+        self._now = 0.0
+        self._ticks = 0
+        self._instruments: list[_Advancing] = []
+        spare = PiezoChannel(servo_gain)
+        self.oven = OvenPlant(generator(truth.seed, "oven"), AMBIENT_C, TICK_S)
+        self.source = SourcePlant(truth, piezos.get("opa_length", spare), piezos.get("pump_phase", spare), TICK_S)
+        self.sensors = [
+            SensorPlant(number, sensor, truth.seed, light, piezos.get(f"lo{number}", spare), TICK_S)
+            for number, sensor in enumerate(truth.sensors, start=1)
+        ]
+        self._design_probe_w = light.probe_power_w
+        self._local_oscillator_w = light.local_oscillator_w
+        self.detectors = Detectors(truth, self.source, self.sensors, light)
+        self.shutters = {"signal": False, "local_oscillator": False, "pump": False}
+        self.set_shutter("pump", False)
+
+    def now(self) -> float:
+        """Return lab time in s since the table was switched on."""
+        return self._now
+
+    def elapse(self, seconds: float) -> None:
+        """Move lab time and the table on."""
+        end = self._now + seconds
+        while (self._ticks + 1) * TICK_S <= end:
+            self._ticks += 1
+            self._now = self._ticks * TICK_S
+            self._advance()
+        self._now = end
+
+    def attach(self, instrument: _Advancing) -> None:
+        """Let an instrument act at every tick (sweeps, motion, ramps)."""
+        self._instruments.append(instrument)
+
+    def set_shutter(self, name: str, is_open: bool) -> None:
+        """Open or close a shutter; shutters that the table does not know change nothing."""
+        self.shutters[name] = is_open
+        self.source.pump_open = self.shutters["pump"]
+        self.detectors.signal_open = self.shutters["signal"]
+        self.detectors.local_oscillator_open = self.shutters["local_oscillator"]
+        self._light_the_sensors()
+
+    def _advance(self) -> None:
+        self.oven.advance()
+        self.source.crystal_c = self.oven.crystal_c
+        self.source.advance()
+        self._light_the_sensors()
+        for sensor in self.sensors:
+            sensor.advance()
+        for instrument in self._instruments:
+            instrument.advance(self._now)
+
+    def _light_the_sensors(self) -> None:
+        probe_w = self._design_probe_w * self.source.probe_power_ratio() if self.shutters["signal"] else 0.0
+        for sensor in self.sensors:
+            sensor.probe_power_w = probe_w
+            sensor.local_oscillator_w = self._local_oscillator_w if self.shutters["local_oscillator"] else 0.0
+
+
+class AnalyzerInput:
+    """Implements `RfInput`: the RF signal that the switch selects."""
+
+    def __init__(self, detectors: Detectors, selected: Callable[[], str | None], floor_v2_per_hz: float = 0.0) -> None:
+        self._detectors = detectors
+        self._selected = selected
+        self._floor_v2_per_hz = floor_v2_per_hz
+
+    def power_spectral_density(self, frequency_hz: NDArray[np.float64], rbw_hz: float) -> NDArray[np.float64]:
+        """Return the one-sided PSD in V^2/Hz of what is connected now; an open switch gives nothing."""
+        name = self._selected()
+        if name == "sum":
+            return self._detectors.summed_psd(frequency_hz, rbw_hz)
+        if name is not None and name.startswith("bhd"):
+            return self._detectors.output_psd(int(name.removeprefix("bhd")) - 1, frequency_hz, rbw_hz)
+        return np.full(frequency_hz.shape, self._floor_v2_per_hz)
+
+
+class DetectorInputs:
+    """Implements `FastInputs` of the board that digitizes the detectors; `sensors` maps input numbers to detector
+    indices."""
+
+    def __init__(self, detectors: Detectors, sensors: Mapping[int, int]) -> None:
+        self._detectors = detectors
+        self._sensors = dict(sensors)
+
+    def capture(
+        self, inputs: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int
+    ) -> NDArray[np.float64]:
+        """Return volts, shape (len(inputs), samples); an input with no detector carries nothing."""
+        volts = np.zeros((len(inputs), samples))
+        wired = [row for row, number in enumerate(inputs) if number in self._sensors]
+        if wired:
+            chosen = [self._sensors[inputs[row]] for row in wired]
+            volts[wired] = self._detectors.records(chosen, started_at, sample_rate_hz, samples, average)
+        return volts
+
+
+class LengthScan:
+    """Implements `GeneratorPort` and `FastInputs` of the board that scans the source cavity and records its
+    signals."""
+
+    def __init__(
+        self,
+        source: SourcePlant,
+        piezo: PiezoChannel,
+        volts_per_volt: float,
+        error_input: int,
+        transmission_input: int,
+        seed: int,
+    ) -> None:
+        self._source = source
+        self._piezo = piezo
+        self._volts_per_volt = volts_per_volt
+        self._error_input = error_input
+        self._transmission_input = transmission_input
+        self._rng = generator(seed, "length scan")
+        self._waveform = Waveform()
+        self._started_at = 0.0
+
+    def generate(self, waveform: Waveform, started_at: float) -> None:
+        """Take a new waveform over."""
+        self._waveform = waveform
+        self._started_at = started_at
+
+    def capture(
+        self, inputs: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int
+    ) -> NDArray[np.float64]:
+        """Return PDH error and transmission while the scan runs, shape (len(inputs), samples)."""
+        time = started_at - self._started_at + np.arange(samples) / sample_rate_hz
+        servo_v = self._source.length_servo.output_volts() + self._volts_per_volt * waveform_volts(self._waveform, time)
+        piezo_v = self._piezo.volts_of(servo_v)
+        volts = SCAN_NOISE_V / math.sqrt(average) * self._rng.standard_normal((len(inputs), samples))
+        for row, number in enumerate(inputs):
+            if number == self._error_input:
+                volts[row] += self._source.pdh_volts(piezo_v)
+            elif number == self._transmission_input:
+                volts[row] += TRANSMISSION_V * self._source.transmission(piezo_v)
+        return volts
+
+
+def waveform_volts(waveform: Waveform, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what a generator puts out at `time_s` after its start; a triangle starts at zero and rises."""
+    if not waveform.on:
+        return np.zeros_like(time_s)
+    turn = time_s * waveform.frequency_hz + waveform.phase_deg / 360.0
+    if waveform.shape == "TRIANGLE":
+        shape = 1.0 - 4.0 * np.abs((turn + 0.25) % 1.0 - 0.5)
+    elif waveform.shape == "SAWU":
+        shape = 2.0 * (turn % 1.0) - 1.0
+    elif waveform.shape == "SAWD":
+        shape = 1.0 - 2.0 * (turn % 1.0)
+    elif waveform.shape == "SQUARE":
+        shape = np.where(turn % 1.0 < 0.5, 1.0, -1.0)
+    elif waveform.shape == "DC":
+        shape = np.ones_like(turn)
+    else:
+        shape = np.sin(2.0 * np.pi * turn)
+    return np.asarray(waveform.offset_v + waveform.amplitude_v * shape)

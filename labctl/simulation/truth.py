@@ -1,0 +1,121 @@
+"""What is true on the simulated table: drawn from the seed, known to the simulation and its tests alone."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import numpy as np
+
+RMS_DELAY_S = 13.3e-9  # cable mismatch that costs the published joint spectrum its decibel
+COMMON_JITTER_RAD = 0.1003
+PRIVATE_JITTER_RAD = 0.06
+EXTRA_TRANSMISSION = 0.868
+
+
+class Scenario(StrEnum):
+    """Which imperfection keeps the joint noise reduction from what the source and the losses promise."""
+
+    IDEAL = "ideal"
+    DELAYS = "delays"
+    JITTER = "jitter"
+    LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class SensorTruth:
+    """One membrane sensor, its light path and its homodyne detector."""
+
+    f0_hz: float
+    gamma_hz: float
+    peak_to_shot: float  # A: resonance peak over shot noise at the design visibility
+    weight: float  # share of the squeezed light
+    propagation_efficiency: float
+    visibility: float  # at perfect alignment
+    detector_gain: float
+    delay_s: float
+    dc_offset_v: float
+    dark_db: float  # dark noise relative to shot noise
+    volts_per_pi: float  # at the piezo, small voltage
+    piezo_bow: float
+    misalignment_rad: tuple[float, float]  # pitch, yaw at start
+    step_rad: tuple[float, float]  # tilt per picomotor step, pitch and yaw
+    backward_ratio: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Everything that estimators must find out from the instruments."""
+
+    seed: int
+    scenario: Scenario
+    sensors: tuple[SensorTruth, ...]
+    pump: float = 0.5385  # x at the best temperature
+    source_efficiency: float = 0.885
+    best_temperature_c: float = 35.0
+    opa_resonance_v: float = 0.0  # piezo voltage of a resonance of the source cavity
+    pump_volts_per_pi: float = 15.0
+    pump_phase_offset_rad: float = 0.0
+    common_jitter_rad: float = 0.0
+    private_jitter_rad: float = 0.0
+    extra_transmission: float = 1.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain values for the truth file that only tests and `--reveal` read."""
+        return asdict(self)
+
+
+def generator(seed: int, stream: str) -> np.random.Generator:
+    """Return the random generator of one named stream: independent of all others and of the order in which they are
+    made."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(stream.encode())])))
+
+
+def draw_truth(seed: int, scenario: Scenario, nominal_f0_hz: list[float]) -> Truth:
+    """Draw a table with realistic spreads around the nominal resonances, one sensor each."""
+    rng = generator(seed, "truth")
+    count = len(nominal_f0_hz)
+    delays = _delays(count) if scenario is Scenario.DELAYS else np.zeros(count)
+    sensors = tuple(_draw_sensor(rng, f0, count, delay) for f0, delay in zip(nominal_f0_hz, delays, strict=True))
+    jitter = scenario is Scenario.JITTER
+    return Truth(
+        seed=seed,
+        scenario=scenario,
+        sensors=sensors,
+        best_temperature_c=35.0 + rng.normal(0.0, 3e-3),
+        opa_resonance_v=rng.uniform(50.0, 100.0),
+        pump_volts_per_pi=15.0 * (1 + rng.normal(0, 0.05)),
+        pump_phase_offset_rad=rng.uniform(-np.pi, np.pi),
+        common_jitter_rad=COMMON_JITTER_RAD if jitter else 0.0,
+        private_jitter_rad=PRIVATE_JITTER_RAD if jitter else 0.0,
+        extra_transmission=EXTRA_TRANSMISSION if scenario is Scenario.LOSS else 1.0,
+    )
+
+
+def _delays(count: int) -> np.ndarray:
+    """Return evenly spread delays of rms `RMS_DELAY_S`; -1.35, -0.45, 0.45, 1.35 of it for four detectors."""
+    if count == 1:
+        return np.zeros(1)
+    spread = np.linspace(-1.0, 1.0, count)
+    return np.asarray(RMS_DELAY_S * spread / np.sqrt(np.mean(spread**2)))
+
+
+def _draw_sensor(rng: np.random.Generator, f0_hz: float, count: int, delay_s: float) -> SensorTruth:
+    return SensorTruth(
+        f0_hz=f0_hz + rng.normal(0.0, 600.0),
+        gamma_hz=41.0 * (1 + rng.normal(0.0, 0.01)),
+        peak_to_shot=5.0 * (1 + rng.normal(0.0, 0.015)),
+        weight=1.0 / count,
+        propagation_efficiency=0.92 + rng.normal(0.0, 0.003),
+        visibility=0.951 + rng.normal(0.0, 0.002),
+        detector_gain=1 + rng.normal(0.0, 0.02),
+        delay_s=delay_s,
+        dc_offset_v=rng.normal(0.0, 0.01),
+        dark_db=-20.0 + rng.normal(0.0, 0.5),
+        volts_per_pi=14.9 * (1 + rng.normal(0.0, 0.05)),
+        piezo_bow=rng.uniform(0.05, 0.15),
+        misalignment_rad=(rng.normal(0.0, 3e-5), rng.normal(0.0, 3e-5)),
+        step_rad=(0.4e-6 * (1 + rng.normal(0, 0.1)), 0.4e-6 * (1 + rng.normal(0, 0.1))),
+        backward_ratio=(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2)),
+    )

@@ -1,0 +1,259 @@
+"""From a station file to a simulated table: one twin for each instrument, wired as the file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.errors import ConfigurationError
+from labctl.simulation.faults import FaultKind, FaultyWire
+from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
+from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
+from labctl.simulation.instruments.newport_8742 import SimulatedNewport8742
+from labctl.simulation.instruments.redpitaya_stemlab import SimulatedRedPitaya
+from labctl.simulation.instruments.srs_sim900 import SimulatedSIM900
+from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
+from labctl.simulation.piezo import PiezoChannel
+from labctl.simulation.ports import PiezoPort
+from labctl.simulation.sensor_plant import LightOnDetector
+from labctl.simulation.table import AnalyzerInput, DetectorInputs, LengthScan, SimulatedTable
+from labctl.simulation.truth import Scenario, draw_truth, generator
+from labctl.simulation.visa_library import SimulatedVisaLibrary, simulated_library
+from labctl.simulation.wire import WireInstrument
+
+TRANSMISSION_MONITOR_V = 1.0
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A simulated table and the VISA library that serves its instruments."""
+
+    table: SimulatedTable
+    instruments: dict[str, WireInstrument]
+    library: SimulatedVisaLibrary
+
+    def write_truth(self, path: Path) -> None:
+        """Write the truth of the table as JSON; only tests and a later comparison read it."""
+        path.write_text(json.dumps(self.table.truth.to_json(), indent=1, default=str), encoding="utf-8")
+
+
+def simulate(station: StationFile) -> Simulation:
+    """Build the table of a station file whose backend is simulated.
+
+    Raises `ConfigurationError` when the backend is another.
+    """
+    backend = station.backend
+    if not isinstance(backend, SimulatedBackend):
+        raise ConfigurationError(
+            "This station file names real instruments.", remedy='Set [backend] kind = "simulated".'
+        )
+    wiring = _Wiring(station, backend)
+    instruments = {name: wiring.build(name) for name in station.instruments}
+    for instrument in instruments.values():
+        if hasattr(instrument, "advance"):
+            wiring.table.attach(instrument)
+    addresses = {station.instruments[name].address: wire for name, wire in wiring.with_faults(instruments).items()}
+    return Simulation(wiring.table, instruments, simulated_library(wiring.table, addresses))
+
+
+class _Pins:
+    """Implements `DigitalPins` of one board; shutters and the RF switch listen."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.levels: dict[str, int] = {}
+        self._changed = changed
+
+    def set_level(self, pin: str, level: int) -> None:
+        self.levels[pin] = level
+        self._changed()
+
+    def level(self, pin: str) -> int:
+        return self.levels.get(pin, 0)
+
+
+class _SlowInputs:
+    """Implements `SlowInputs` of one board."""
+
+    def __init__(self, sources: dict[str, Callable[[], float]]) -> None:
+        self._sources = sources
+
+    def volts(self, name: str) -> float:
+        source = self._sources.get(name)
+        return 0.0 if source is None else source()
+
+
+class _Wiring:
+    def __init__(self, station: StationFile, backend: SimulatedBackend) -> None:
+        self._station = station
+        self._seed = backend.seed
+        self._faults = backend.faults
+        gain = 1.0 if station.piezo_limits is None else station.piezo_limits.servo_gain
+        truth = draw_truth(backend.seed, Scenario(backend.scenario), [s.resonance for s in station.sensors])
+        self._piezos = {name: PiezoChannel(gain) for name in [*station.loops, *station.piezos]}
+        self.table = SimulatedTable(truth, _light(station), self._piezos, gain)
+        self._servos = {
+            "opa_length": self.table.source.length_servo,
+            "pump_phase": self.table.source.phase_servo,
+            **{f"lo{n}": sensor.servo for n, sensor in enumerate(self.table.sensors, start=1)},
+        }
+        for name, servo in self._servos.items():
+            if name in self._piezos:
+                self._piezos[name].wire_servo(servo.output_volts)
+        self._pins = {name: _Pins(self._pins_changed) for name in station.instruments}
+
+    def build(self, name: str) -> WireInstrument:
+        """Return the twin of one instrument."""
+        instrument = self._station.instruments[name]
+        return _BUILDERS[instrument.driver](self, name)
+
+    def with_faults(self, instruments: dict[str, WireInstrument]) -> dict[str, WireInstrument]:
+        """Return the wires as the station's faults leave them."""
+        wires = dict(instruments)
+        for fault in self._faults:
+            kind = FaultKind(fault.kind)
+            if fault.instrument not in wires:
+                raise ConfigurationError(
+                    f"[backend] faults names {fault.instrument!r}, which is no instrument that is left.",
+                    remedy=f"The station has {', '.join(instruments)}.",
+                )
+            if kind is FaultKind.MISSING:
+                del wires[fault.instrument]
+            else:
+                rng = self.rng(f"fault {fault.instrument}")
+                wires[fault.instrument] = FaultyWire(wires[fault.instrument], kind, fault.after, self.table, rng)
+        return wires
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the random numbers of one instrument."""
+        return generator(self._seed, f"instrument {name}")
+
+    def analyzer(self, name: str) -> WireInstrument:
+        source = AnalyzerInput(self.table.detectors, self._rf_position)
+        return SimulatedXSeries(self.table, source, self.rng(name), model=self._station.instruments[name].model)
+
+    def picomotors(self, name: str) -> WireInstrument:
+        axes = {}
+        for mirror_name, mirror in self._station.mirrors.items():
+            if mirror.instrument == name:
+                sensor = self.table.sensors[int(mirror_name.removeprefix("sensor")) - 1]
+                axes[mirror.controller, mirror.pitch] = sensor.pitch
+                axes[mirror.controller, mirror.yaw] = sensor.yaw
+        return SimulatedNewport8742(self.table, axes)
+
+    def servo_mainframe(self, name: str) -> WireInstrument:
+        servos = {
+            loop.servo.slot: self._servos[loop_name]
+            for loop_name, loop in self._station.loops.items()
+            if loop.servo.instrument == name and loop_name in self._servos
+        }
+        return SimulatedSIM900(self.table, servos, self.rng(name))
+
+    def piezo_amplifier(self, name: str) -> WireInstrument:
+        channels: dict[str, PiezoPort] = {
+            loop.piezo.channel: self._piezos[loop_name]
+            for loop_name, loop in self._station.loops.items()
+            if loop.piezo.instrument == name
+        }
+        channels |= {
+            piezo.channel: self._piezos[piezo_name]
+            for piezo_name, piezo in self._station.piezos.items()
+            if piezo.instrument == name
+        }
+        return SimulatedMDT693B(self.table, channels, self.rng(name))
+
+    def temperature_controller(self, name: str) -> WireInstrument:
+        oven = self._station.oven
+        ports = {oven.channel: self.table.oven} if oven is not None and oven.instrument == name else {}
+        return SimulatedTEC(self.table, ports, self.rng(name))
+
+    def digitizer(self, name: str) -> WireInstrument:
+        digitizer = self._station.digitizer
+        wired = digitizer.inputs if digitizer is not None and digitizer.instrument == name else {}
+        inputs = DetectorInputs(
+            self.table.detectors, {number: int(label.removeprefix("bhd")) - 1 for label, number in wired.items()}
+        )
+        slow = self._slow_inputs(name)
+        return SimulatedRedPitaya(self.table, inputs, slow, self._pins[name], {}, self.rng(name), variant="4-input")
+
+    def scan_board(self, name: str) -> WireInstrument:
+        scan = self._station.scan
+        slow = self._slow_inputs(name)
+        if scan is None or scan.instrument != name:
+            unwired = DetectorInputs(self.table.detectors, {})
+            return SimulatedRedPitaya(self.table, unwired, slow, self._pins[name], {}, self.rng(name), variant="125-14")
+        length = LengthScan(
+            self.table.source,
+            self._piezos["opa_length"],
+            scan.volts_per_volt,
+            scan.error_input,
+            scan.transmission_input,
+            self._seed,
+        )
+        outputs = {scan.output: length}
+        return SimulatedRedPitaya(self.table, length, slow, self._pins[name], outputs, self.rng(name), variant="125-14")
+
+    def _slow_inputs(self, name: str) -> _SlowInputs:
+        sources: dict[str, Callable[[], float]] = {}
+        for monitor_name, monitor in self._station.monitors.items():
+            if monitor.instrument == name:
+                signal = self._monitor_signal(monitor_name)
+                sources[monitor.input] = _shifted(signal, monitor.offset, monitor.gain)
+        return _SlowInputs(sources)
+
+    def _monitor_signal(self, name: str) -> Callable[[], float]:
+        source = self.table.source
+        if name == "opa_transmission":
+            return lambda: TRANSMISSION_MONITOR_V * source.transmission_now()
+        if name == "seed_power":
+            return source.seed_monitor_volts
+        if name.startswith("lo"):
+            return self.table.sensors[int(name.removeprefix("lo")) - 1].dc_volts
+        return lambda: 0.0
+
+    def _pins_changed(self) -> None:
+        for name, shutter in self._station.shutters.items():
+            is_open = self._pins[shutter.instrument].level(shutter.pin) == shutter.open_level
+            if self.table.shutters.get(name) != is_open:
+                self.table.set_shutter(name, is_open)
+
+    def _rf_position(self) -> str | None:
+        switch = self._station.rf_switch
+        if switch is None:
+            return "sum"
+        pins = self._pins[switch.instrument]
+        code = sum(pins.level(pin) << bit for bit, pin in enumerate(switch.pins))
+        return next((position for position, value in switch.positions.items() if value == code), None)
+
+
+def _light(station: StationFile) -> LightOnDetector:
+    if station.light is None or station.detectors is None:
+        raise ConfigurationError(
+            "The simulated table needs [light] and [detectors].", remedy="Add both tables to the station file."
+        )
+    return LightOnDetector(
+        probe_power_w=station.light.probe_power,
+        local_oscillator_w=station.light.local_oscillator_power,
+        responsivity_a_per_w=station.detectors.responsivity,
+        dc_volts_per_ampere=station.detectors.dc_volts_per_ampere,
+        quantum_efficiency=station.detectors.quantum_efficiency.value,
+    )
+
+
+def _shifted(signal: Callable[[], float], offset_v: float, gain: float) -> Callable[[], float]:
+    return lambda: offset_v + gain * signal()
+
+
+_BUILDERS: dict[str, Callable[[_Wiring, str], WireInstrument]] = {
+    "keysight-x-series": _Wiring.analyzer,
+    "newport-8742": _Wiring.picomotors,
+    "srs-sim900": _Wiring.servo_mainframe,
+    "thorlabs-mdt693b": _Wiring.piezo_amplifier,
+    "meerstetter-tec": _Wiring.temperature_controller,
+    "redpitaya-4-input": _Wiring.digitizer,
+    "redpitaya-125-14": _Wiring.scan_board,
+}

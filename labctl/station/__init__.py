@@ -1,0 +1,1 @@
+"""Open instruments by role: clock, leases, limits, health and safe shutdown."""

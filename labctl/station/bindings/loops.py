@@ -1,0 +1,219 @@
+"""Servo, piezo and length scan: what a lock needs of the hardware."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya125_14
+from drivers.srs.sim960 import SIM960
+from drivers.srs.sim960_scales import INTEGRAL_GAIN, PROPORTIONAL_GAIN
+from drivers.srs.sim960_status import ServoCondition
+from drivers.thorlabs.mdt693b import PiezoChannel
+from labctl.errors import LimitError, Refused
+from labctl.station.clock import Clock
+from labctl.station.limits import Limit
+from labctl.station.roles import ScanRecord, ServoState
+
+RAMP_STEP_S = 0.1
+LARGEST_FREE_JUMP_V = 0.5
+SERVO_RAMP_V_PER_S = 20.0
+SCAN_DECIMATION = 1024
+FILL_POLLS = 200
+
+
+class BoundServo:
+    """The `Servo` role on a SIM960 used as an integrator: output = g int (set point - measured) dt, within its limit.
+
+    The limit is set in the hardware too, so that nothing that happens to this program lets the output leave it.
+    """
+
+    def __init__(self, name: str, module: SIM960, output_limit_v: float, clock: Clock) -> None:
+        self.name = name
+        self._module = module
+        self._limit = Limit(
+            f"{name} servo output", -output_limit_v, output_limit_v, "V", f"[loops.{name}] output_limit"
+        )
+        self._clock = clock
+        self._manual_v: float | None = None
+        self._prepared = False
+
+    @property
+    def output_limit_v(self) -> float:
+        """Return the largest magnitude of the output, in V."""
+        return self._limit.high
+
+    def prepare(self) -> None:
+        """Open the loop where it stands, set the hardware limits, and make the module an integrator with an internal
+        set point."""
+        self._manual_v = self._module.open_loop()
+        self._module.limit_output(self._limit.low, self._limit.high)
+        self._module.proportional_on = False
+        self._module.derivative_on = False
+        self._module.offset_on = False
+        self._module.integral_on = True
+        self._module.internal_setpoint = True
+        self._prepared = True
+
+    def set_output(self, volts: float) -> None:
+        """Open the loop and put out `volts`; a large change is ramped.
+
+        Raises `LimitError`.
+        """
+        self._limit.check(volts)
+        if not self._prepared:
+            self.prepare()
+        if self._manual_v is None:
+            self._manual_v = self._module.open_loop()
+        while abs(volts - self._manual_v) > LARGEST_FREE_JUMP_V:
+            self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
+            self._module.manual_output = round(self._manual_v, 3)
+            self._clock.sleep(LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
+        self._module.manual_output = round(volts, 3)
+        self._manual_v = volts
+
+    def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
+        """Put out each voltage and read at each, as fast as the link takes set commands; checked once at the end.
+
+        A check of every step would make the sweep four times slower, and the path drifts meanwhile. Raises
+        `LimitError` before anything moves.
+        """
+        for volts in (float(outputs_v.min()), float(outputs_v.max())):
+            self._limit.check(volts)
+        self.set_output(float(outputs_v[0]))
+        readings = np.empty(len(outputs_v))
+        for i, volts in enumerate(outputs_v):
+            self._module.put_out_unchecked(float(volts))
+            readings[i] = read()
+        self._manual_v = float(outputs_v[-1])
+        errors = self._module.check_errors()
+        if errors:
+            raise Refused(self.name, f"a step of the sweep was refused ({', '.join(map(str, errors))})", command="MOUT")
+        return readings
+
+    def hold(self) -> None:
+        """Open the loop where it is."""
+        self._manual_v = self._module.open_loop()
+
+    def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
+        """Integrate with a signed gain in 1/s from the present output on.
+
+        Raises `LimitError` where the module has no such gain.
+        """
+        proportional, integral = split_gain(integral_gain_per_s)
+        if not self._prepared:
+            self.prepare()
+        self._module.setpoint = round(setpoint_v, 3)
+        self._module.proportional_gain = proportional
+        self._module.integral_gain = integral
+        self._module.close_loop()
+        self._manual_v = None
+
+    def state(self) -> ServoState:
+        """Return the state as the module reports it."""
+        conditions = self._module.conditions_since_last_look()
+        limits = ServoCondition.UPPER_LIMIT | ServoCondition.LOWER_LIMIT
+        return ServoState(
+            closed=self._module.closed,
+            output_v=self._module.output,
+            error_v=self._module.setpoint - self._module.measured,
+            overloaded=bool(conditions & ServoCondition.OVERLOAD),
+            at_limit=bool(conditions & limits),
+        )
+
+
+def split_gain(gain_per_s: float) -> tuple[float, float]:
+    """Return (P, I) of a SIM960 whose product P I is nearest to a signed integral gain: P as small as the module has,
+    then larger.
+
+    Raises `LimitError` when no pair gives it.
+    """
+    magnitude = abs(gain_per_s)
+    proportional = PROPORTIONAL_GAIN.lowest
+    while magnitude / proportional > INTEGRAL_GAIN.highest:
+        proportional *= 10.0
+    integral = magnitude / proportional
+    if not math.isfinite(gain_per_s) or proportional > PROPORTIONAL_GAIN.highest or integral < INTEGRAL_GAIN.lowest:
+        raise LimitError(
+            f"A SIM960 has no integral gain of {gain_per_s:g} 1/s.", remedy="Change the loop's unity_gain."
+        )
+    return math.copysign(proportional, gain_per_s), integral
+
+
+class BoundPiezo:
+    """The `PiezoDriver` role: one channel, within its limits, never faster than its slew."""
+
+    def __init__(self, name: str, channel: PiezoChannel, limit: Limit, slew_v_per_s: float, clock: Clock) -> None:
+        self.name = name
+        self._channel = channel
+        self._limit = limit
+        self._slew_v_per_s = slew_v_per_s
+        self._clock = clock
+
+    @property
+    def commanded_v(self) -> float | None:
+        """Return what was last asked for, in V; None when nobody knows."""
+        return self._channel.commanded_voltage
+
+    def ramp_to(self, volts: float) -> None:
+        """Go to `volts` in steps.
+
+        The set point cannot be read back, so an unknown start is taken from the measured output.
+        """
+        self._limit.check(volts)
+        start = self._channel.commanded_voltage
+        if start is None:
+            start = min(max(self._channel.measured_voltage, self._limit.low), self._limit.high)
+        steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
+        for value in np.linspace(start, volts, steps + 1)[1:]:
+            self._channel.voltage = float(value)
+            self._clock.sleep(RAMP_STEP_S)
+
+
+class BoundLengthScan:
+    """The `LengthScan` role on a Red Pitaya: a triangle on one output, two inputs recorded over one period."""
+
+    def __init__(
+        self,
+        driver: RedPitaya125_14,
+        output: int,
+        volts_per_volt: float,
+        error_input: int,
+        transmission_input: int,
+        clock: Clock,
+    ) -> None:
+        self._driver = driver
+        self._output = driver.outputs[output]
+        self._volts_per_volt = volts_per_volt
+        self._inputs = [error_input, transmission_input]
+        self._clock = clock
+        self._amplitude = Limit(
+            "length scan", 0.0, abs(volts_per_volt), "V", "[scan] volts_per_volt (the DAC gives 1 V)"
+        )
+
+    def sweep(self, amplitude_v: float) -> ScanRecord:
+        """Scan by +-`amplitude_v` and return the rising sweep: 8192 points from the lowest to the highest voltage."""
+        self._amplitude.check(amplitude_v)
+        seconds = BUFFER_SAMPLES * SCAN_DECIMATION / 125e6
+        # Starting at a quarter turn below zero, the first half of the period rises from end to end.
+        self._output.configure("TRIANGLE", 1.0 / seconds, amplitude_v / abs(self._volts_per_volt), 0.0, -90.0)
+        self._output.on = True
+        try:
+            self._driver.averaging = True
+            self._driver.arm(SCAN_DECIMATION, "AWG_PE")
+            self._output.start()
+            for _ in range(FILL_POLLS):
+                self._clock.sleep(seconds)
+                if self._driver.is_filled():
+                    break
+            error, transmission = self._driver.read_records(self._inputs, BUFFER_SAMPLES)
+        finally:
+            self._output.on = False
+        half = BUFFER_SAMPLES // 2
+        rising = np.linspace(-amplitude_v, amplitude_v, half, endpoint=False)
+        if self._volts_per_volt < 0:
+            return ScanRecord(rising, error[:half][::-1], transmission[:half][::-1])
+        return ScanRecord(rising, error[:half], transmission[:half])

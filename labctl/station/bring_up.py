@@ -1,0 +1,52 @@
+"""From a station file to an open station, real or simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.simulation.wiring import Simulation, simulate
+from labctl.station.clock import Clock, SimulatedClock, WallClock
+from labctl.station.opening import Answer, open_instruments
+from labctl.station.station import Station
+
+FIRST_SEQUENCE = 1  # of framed protocols on the simulated table, so that the same seed puts the same bytes on the wire
+
+
+@dataclass(frozen=True)
+class Link:
+    """What instruments are reached through: the clock, the VISA library, and the simulated table behind it if there
+    is one."""
+
+    clock: Clock
+    visa_library: object
+    simulation: Simulation | None
+
+
+def link_to(file: StationFile) -> Link:
+    """Return clock and VISA library for a station file; a simulated table is switched on."""
+    if isinstance(file.backend, SimulatedBackend):
+        simulation = simulate(file)
+        return Link(SimulatedClock(simulation.table), simulation.library, simulation)
+    return Link(WallClock(), file.backend.library, None)
+
+
+def ask_instruments(file: StationFile, link: Link) -> dict[str, Answer]:
+    """Open every instrument and return what each answered."""
+    extra = {}
+    if link.simulation is not None:
+        extra = {
+            name: {"first_sequence": FIRST_SEQUENCE}
+            for name, instrument in file.instruments.items()
+            if instrument.driver == "meerstetter-tec"
+        }
+    return open_instruments(file, link.visa_library, concurrent=link.clock.concurrent, **extra)
+
+
+def open_station(file: StationFile, link: Link | None = None) -> Station:
+    """Open every instrument of a station file.
+
+    Raises `ConnectionLost` that lists all that failed.
+    """
+    link = link or link_to(file)
+    return Station(file, ask_instruments(file, link), link.clock)

@@ -1,0 +1,192 @@
+"""Lab time: the one way to wait, and the one way to do something periodically."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Timebase(Protocol):
+    """Something whose time moves only when it is told to, such as the simulated table."""
+
+    def now(self) -> float:
+        """Return lab time in s."""
+        ...
+
+    def elapse(self, seconds: float) -> None:
+        """Move lab time on."""
+        ...
+
+
+class Clock(Protocol):
+    """Lab time.
+
+    Everything that waits waits here.
+    """
+
+    @property
+    def concurrent(self) -> bool:
+        """True where threads may wait at the same time; a simulated clock has one line of time."""
+        ...
+
+    def now(self) -> float:
+        """Return lab time in s: since the epoch for the wall clock, since the start for a simulated one."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; periodic tasks run meanwhile.
+
+        Returns early after `interrupt`.
+        """
+        ...
+
+    def every(self, period_s: float, task: Callable[[], None], name: str) -> Registration:
+        """Run `task` every `period_s` until the registration is cancelled.
+
+        A task that raises is cancelled and remembered.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Wake whoever sleeps."""
+        ...
+
+
+@dataclass(eq=False)
+class Registration:
+    """A periodic task.
+
+    `error` is what ended it, if anything did.
+    """
+
+    name: str
+    period_s: float
+    task: Callable[[], None]
+    error: Exception | None = None
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Run the task no more."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the task runs no more."""
+        return self._cancelled.is_set()
+
+    def run(self) -> None:
+        """Run the task once; an error ends it and is kept for whoever asks."""
+        try:
+            self.task()
+        except Exception as error:
+            self.error = error
+            self.cancel()
+
+
+class WallClock:
+    """Real time.
+
+    Periodic tasks run in one thread of their own, in the order in which they fall due.
+    """
+
+    concurrent = True
+
+    def __init__(self) -> None:
+        self._wake = threading.Event()
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Registration]] = []
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def now(self) -> float:
+        """Return the time in s since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait `seconds`, or less if interrupted."""
+        self._wake.wait(max(0.0, seconds))
+        self._wake.clear()
+
+    def interrupt(self) -> None:
+        """Wake whoever sleeps."""
+        self._wake.set()
+
+    def every(self, period_s: float, task: Callable[[], None], name: str) -> Registration:
+        """Run `task` every `period_s`, first after one period."""
+        registration = Registration(name, period_s, task)
+        with self._changed:
+            heapq.heappush(self._due, (time.monotonic() + period_s, next(self._numbers), registration))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="labctl periodic tasks", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return registration
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._due and self._due[0][2].cancelled:
+                    heapq.heappop(self._due)
+                if not self._due:
+                    self._thread = None
+                    return
+                due, number, registration = self._due[0]
+                wait = due - time.monotonic()
+                if wait > 0:
+                    self._changed.wait(wait)
+                    continue
+                heapq.heappop(self._due)
+            registration.run()
+            if not registration.cancelled:
+                with self._changed:
+                    heapq.heappush(
+                        self._due, (max(due + registration.period_s, time.monotonic()), number, registration)
+                    )
+
+
+class SimulatedClock:
+    """Time of a simulated table: `sleep` runs what falls due, task by task in the order of due time, and moves the
+    table between."""
+
+    concurrent = False
+
+    def __init__(self, timebase: Timebase) -> None:
+        self._timebase = timebase
+        self._due: list[tuple[float, int, Registration]] = []
+        self._numbers = itertools.count()
+        self._interrupted = False
+
+    def now(self) -> float:
+        """Return the time in s since the table was switched on."""
+        return self._timebase.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let lab time pass."""
+        end = self.now() + max(0.0, seconds)
+        while self._due and self._due[0][0] <= end and not self._interrupted:
+            due, number, registration = heapq.heappop(self._due)
+            if registration.cancelled:
+                continue
+            self._timebase.elapse(max(0.0, due - self.now()))
+            registration.run()
+            if not registration.cancelled:
+                # A wire that was busy for longer than a period makes a task late, never twice.
+                heapq.heappush(self._due, (max(due + registration.period_s, self.now()), number, registration))
+        if not self._interrupted:
+            self._timebase.elapse(max(0.0, end - self.now()))
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Let the present or next sleep return at once."""
+        self._interrupted = True
+
+    def every(self, period_s: float, task: Callable[[], None], name: str) -> Registration:
+        """Run `task` every `period_s` of lab time, first after one period."""
+        registration = Registration(name, period_s, task)
+        heapq.heappush(self._due, (self.now() + period_s, next(self._numbers), registration))
+        return registration

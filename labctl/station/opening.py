@@ -1,0 +1,104 @@
+"""Open every instrument of a station: together, each with its own time-out, and tell all that failed at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyvisa
+
+from drivers.base import Driver, Identity
+from labctl.configuration.station_file import Instrument, StationFile
+from labctl.errors import ConnectionLost, InstrumentError, LabError, WrongInstrument
+from labctl.station.driver_registry import REGISTRY
+
+MOST_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one instrument said when it was opened: its driver and identity, or the error; `latency_s` is real time."""
+
+    name: str
+    driver: Driver | None
+    identity: Identity | None
+    error: LabError | None
+    latency_s: float
+
+
+def open_instruments(station: StationFile, visa_library: Any, *, concurrent: bool, **extra: Any) -> dict[str, Answer]:
+    """Open all instruments of a station and return what each answered; nothing is raised for a single instrument."""
+    items = list(station.instruments.items())
+    if not concurrent:
+        return {name: _open(name, instrument, visa_library, extra.get(name, {})) for name, instrument in items}
+    with ThreadPoolExecutor(max_workers=MOST_THREADS, thread_name_prefix="open") as pool:
+        futures = {
+            name: pool.submit(_open, name, instrument, visa_library, extra.get(name, {})) for name, instrument in items
+        }
+        return {name: future.result() for name, future in futures.items()}
+
+
+def require_all(answers: Mapping[str, Answer]) -> dict[str, Driver]:
+    """Return the drivers. Raises `ConnectionLost` that lists every instrument that failed, after closing the others."""
+    failed = [answer for answer in answers.values() if answer.error is not None]
+    drivers = {name: answer.driver for name, answer in answers.items() if answer.driver is not None}
+    if not failed:
+        return drivers
+    for driver in drivers.values():
+        driver.close()
+    lines = "\n".join(f"  {answer.name}: {answer.error}" for answer in failed)
+    raise ConnectionLost(
+        "station", f"{len(failed)} of {len(answers)} instruments did not open; nothing was moved:\n{lines}\n "
+    )
+
+
+def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[str, Any]) -> Answer:
+    entry = REGISTRY[instrument.driver]
+    started = time.perf_counter()
+    driver: Driver | None = None
+    try:
+        driver = entry.driver(
+            instrument.address,
+            name=name,
+            visa_library=visa_library,
+            timeout=round(1000 * instrument.timeout),
+            **entry.keywords(instrument),
+            **extra,
+        )
+        identity = driver.read_identity()
+        if instrument.model.lower() not in identity.model.lower():
+            raise WrongInstrument(
+                name,
+                f"expected a {instrument.model} at {instrument.address}, found {identity}",
+                command="identity query",
+                remedy="Check the address, or correct model in the station file.",
+            )
+        driver.initialise()
+    except LabError as error:
+        _close_quietly(driver)
+        return Answer(name, None, None, error, time.perf_counter() - started)
+    except (pyvisa.errors.Error, OSError, ValueError) as error:
+        _close_quietly(driver)
+        return Answer(name, None, None, _cannot_open(name, instrument, error), time.perf_counter() - started)
+    return Answer(name, driver, identity, None, time.perf_counter() - started)
+
+
+def _cannot_open(name: str, instrument: Instrument, error: Exception) -> InstrumentError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ConnectionLost(
+        name,
+        f"cannot be reached at {instrument.address} ({reason})",
+        remedy="Check that it is switched on and cabled, and its address in the station file.",
+    )
+
+
+def _close_quietly(driver: Driver | None) -> None:
+    if driver is None:
+        return
+    try:
+        driver.close()
+    except (LabError, pyvisa.errors.Error, OSError):
+        return  # it is gone already

@@ -1,0 +1,200 @@
+"""What procedures may ask of a table: roles as interfaces, in physical units.
+
+A procedure asks for roles, never for models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.sweep import SweepSettings
+
+
+class SpectrumAnalyzer(Protocol):
+    """An RF spectrum analyzer that takes one averaged trace at a time."""
+
+    def configure_sweep(self, settings: SweepSettings) -> SweepSettings:
+        """Set the sweep up and return what the instrument accepted."""
+        ...
+
+    def duration_s(self) -> float:
+        """Return how long the whole averaged trace takes, in s."""
+        ...
+
+    def start(self) -> None:
+        """Start the trace."""
+        ...
+
+    def is_sweeping(self) -> bool:
+        """Return True until all averages are in."""
+        ...
+
+    def abort(self) -> None:
+        """Stop the sweep."""
+        ...
+
+    def read_trace(self) -> NDArray[np.float64]:
+        """Return the trace in dBm, one value a point."""
+        ...
+
+
+class RfSwitch(Protocol):
+    """The switch that puts one RF signal onto the analyzer."""
+
+    @property
+    def positions(self) -> Sequence[str]:
+        """Return the names of the positions."""
+        ...
+
+    def select(self, position: str) -> None:
+        """Connect `position`."""
+        ...
+
+
+class Digitizer(Protocol):
+    """A digitizer that samples all detectors at once."""
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Return the sample rate of the records in Hz."""
+        ...
+
+    def record(self) -> NDArray[np.float64]:
+        """Return one record in volts, shape (detectors, samples), all rows sampled together."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """One rising sweep of the length scan: servo volts relative to the servo output, error signal and transmission,
+    all in V."""
+
+    servo_v: NDArray[np.float64]
+    error_v: NDArray[np.float64]
+    transmission_v: NDArray[np.float64]
+
+
+class LengthScan(Protocol):
+    """The fast scan of the source cavity."""
+
+    def sweep(self, amplitude_v: float) -> ScanRecord:
+        """Scan by +-`amplitude_v` at the servo's summing point and return the rising sweep."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServoState:
+    """What a servo says of itself."""
+
+    closed: bool
+    output_v: float
+    error_v: float
+    overloaded: bool
+    at_limit: bool
+
+
+class Servo(Protocol):
+    """One analog servo: manual output, or integrator closed on a set point."""
+
+    @property
+    def output_limit_v(self) -> float:
+        """Return the largest magnitude of the output, in V."""
+        ...
+
+    def set_output(self, volts: float) -> None:
+        """Open the loop and put out `volts`."""
+        ...
+
+    def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
+        """Open the loop, put out each voltage in turn and call `read` at each; return what it gave, shape of
+        `outputs_v`."""
+        ...
+
+    def hold(self) -> None:
+        """Open the loop where it is."""
+        ...
+
+    def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
+        """Integrate (set point - measured) with this signed gain in V/s per V, from the present output on."""
+        ...
+
+    def state(self) -> ServoState:
+        """Return the state, read from the instrument."""
+        ...
+
+
+class PiezoDriver(Protocol):
+    """One high-voltage channel."""
+
+    @property
+    def commanded_v(self) -> float | None:
+        """Return what was last asked for, in V; None when nobody knows."""
+        ...
+
+    def ramp_to(self, volts: float) -> None:
+        """Go to `volts` no faster than the slew limit."""
+        ...
+
+
+class TemperatureController(Protocol):
+    """The crystal oven."""
+
+    def set_target(self, target_c: float, ramp_k_per_s: float) -> None:
+        """Regulate to `target_c` (degC), getting there at `ramp_k_per_s`."""
+        ...
+
+    def temperature_c(self) -> float:
+        """Return the object temperature in degC."""
+        ...
+
+    def regulating(self) -> bool:
+        """Return True while the output is on and the controller reports no error."""
+        ...
+
+
+class Picomotor(Protocol):
+    """One mirror mount with two axes."""
+
+    def move(self, axis: str, steps: int) -> None:
+        """Turn `axis` ("pitch" or "yaw") by `steps` and wait for the end of the motion."""
+        ...
+
+
+class Shutter(Protocol):
+    """A beam shutter."""
+
+    def open(self) -> None:
+        """Let light through."""
+        ...
+
+    def close(self) -> None:
+        """Block the light."""
+        ...
+
+    def is_open(self) -> bool:
+        """Return the state of the drive line."""
+        ...
+
+
+class Monitor(Protocol):
+    """A slow analog signal."""
+
+    def volts(self) -> float:
+        """Return one reading in V at the detector."""
+        ...
+
+
+class SafeOrder(StrEnum):
+    """The order in which a table is made safe: light first, high voltage last."""
+
+    LIGHT = "light"
+    SERVO = "servo"
+    PIEZO = "piezo"
+    HEAT = "heat"
+    REST = "rest"

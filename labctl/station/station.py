@@ -1,0 +1,270 @@
+"""A table in use: instruments open behind their roles, and the way to leave them safe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+from drivers.base import Driver
+from labctl.configuration.station_file import StationFile
+from labctl.errors import ConfigurationError, LabError
+from labctl.station.bindings.environment import BoundOven, BoundPicomotor, PinShutter, SlowMonitor
+from labctl.station.bindings.loops import BoundLengthScan, BoundPiezo, BoundServo
+from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitizer, PinSwitch
+from labctl.station.clock import Clock
+from labctl.station.driver_registry import REGISTRY
+from labctl.station.leases import Leases
+from labctl.station.limits import Limit
+from labctl.station.opening import Answer, require_all
+from labctl.station.roles import (
+    Digitizer,
+    LengthScan,
+    Monitor,
+    Picomotor,
+    RfSwitch,
+    Shutter,
+    SpectrumAnalyzer,
+    TemperatureController,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether an instrument answers, how fast (s, real time), and what went wrong."""
+
+    name: str
+    answers: bool
+    latency_s: float
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of an instrument as read for a snapshot; `problem` where it could not be read."""
+
+    instrument: str
+    name: str
+    value: str
+    at: float
+    problem: str = ""
+
+
+class Station:
+    """Roles of one table over its open drivers.
+
+    A role that the station file does not have raises `ConfigurationError` when it is asked for, so a small table runs
+    what it can.
+    """
+
+    def __init__(self, file: StationFile, answers: dict[str, Answer], clock: Clock) -> None:
+        self.file = file
+        self.clock = clock
+        self.answers = answers
+        self.leases = Leases()
+        self._drivers = require_all(answers)
+
+    # ---- roles ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def analyzer(self) -> SpectrumAnalyzer:
+        """Return the spectrum analyzer."""
+        entry = _needed(self.file.analyzer, "[analyzer]")
+        return BoundAnalyzer(self._driver(entry.instrument), entry.longest_sweep)
+
+    @cached_property
+    def rf_switch(self) -> RfSwitch:
+        """Return the switch before the analyzer."""
+        entry = _needed(self.file.rf_switch, "[rf_switch]")
+        return PinSwitch(self._driver(entry.instrument), entry.pins, entry.positions, self.clock)
+
+    @cached_property
+    def digitizer(self) -> Digitizer:
+        """Return the digitizer of the detectors."""
+        entry = _needed(self.file.digitizer, "[digitizer]")
+        inputs = [entry.inputs[f"bhd{number}"] for number in range(1, self.file.station.sensors + 1)]
+        return BoundDigitizer(self._driver(entry.instrument), inputs, entry.gain, entry.decimation, self.clock)
+
+    @cached_property
+    def oven(self) -> TemperatureController:
+        """Return the crystal oven."""
+        return self._oven
+
+    @cached_property
+    def scan(self) -> LengthScan:
+        """Return the fast scan of the source cavity."""
+        entry = _needed(self.file.scan, "[scan]")
+        board = self._driver(entry.instrument)
+        return BoundLengthScan(
+            board, entry.output, entry.volts_per_volt, entry.error_input, entry.transmission_input, self.clock
+        )
+
+    @cached_property
+    def shutters(self) -> dict[str, Shutter]:
+        """Return the shutters by name."""
+        return {
+            name: PinShutter(name, self._driver(entry.instrument), entry.pin, entry.open_level, self.clock)
+            for name, entry in self.file.shutters.items()
+        }
+
+    @cached_property
+    def monitors(self) -> dict[str, Monitor]:
+        """Return the slow monitors by name."""
+        return {
+            name: SlowMonitor(self._driver(entry.instrument), entry.input, entry.offset, entry.gain)
+            for name, entry in self.file.monitors.items()
+        }
+
+    @cached_property
+    def servos(self) -> dict[str, BoundServo]:
+        """Return the servo of each loop."""
+        return {
+            name: BoundServo(
+                name, self._driver(loop.servo.instrument).modules[loop.servo.slot], loop.output_limit, self.clock
+            )
+            for name, loop in self.file.loops.items()
+        }
+
+    @cached_property
+    def piezos(self) -> dict[str, BoundPiezo]:
+        """Return the piezo of each loop, and those that no servo drives."""
+        if not (self.file.loops or self.file.piezos):
+            return {}
+        limits = _needed(self.file.piezo_limits, "[piezo_limits]")
+        wired = {name: loop.piezo for name, loop in self.file.loops.items()} | dict(self.file.piezos)
+        return {
+            name: BoundPiezo(
+                name,
+                self._driver(entry.instrument).channels[entry.channel],
+                Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum"),
+                limits.slew,
+                self.clock,
+            )
+            for name, entry in wired.items()
+        }
+
+    @cached_property
+    def mirrors(self) -> dict[str, Picomotor]:
+        """Return the motorized mirrors by name."""
+        if not self.file.mirrors:
+            return {}
+        most = _needed(self.file.mirror_limits, "[mirror_limits]").steps_per_move
+        mirrors: dict[str, Picomotor] = {}
+        for name, entry in self.file.mirrors.items():
+            axes = self._driver(entry.instrument).controllers[entry.controller].axes
+            mirrors[name] = BoundPicomotor(name, axes[entry.pitch], axes[entry.yaw], most, self.clock)
+        return mirrors
+
+    @cached_property
+    def _oven(self) -> BoundOven:
+        entry = _needed(self.file.oven, "[oven]")
+        return BoundOven(
+            self._driver(entry.instrument),
+            entry.channel,
+            Limit("oven target", entry.minimum, entry.maximum, "degC", "[oven] minimum and maximum"),
+            Limit("oven ramp", 1e-4, entry.ramp, "K/s", "[oven] ramp"),
+        )
+
+    # ---- state ----------------------------------------------------------------------------------------------------
+
+    def raise_piezos(self) -> None:
+        """Ramp every piezo to its bias."""
+        biases = {name: loop.bias for name, loop in self.file.loops.items()}
+        biases |= {name: piezo.bias for name, piezo in self.file.piezos.items()}
+        for name, bias in biases.items():
+            self.piezos[name].ramp_to(bias)
+
+    def health(self) -> list[Health]:
+        """Ask every instrument who it is and return how it answered."""
+        return [self._health(name, driver) for name, driver in self._drivers.items()]
+
+    def settings(self) -> list[Setting]:
+        """Read the settings that belong into a snapshot."""
+        return [
+            self._setting(name, driver, setting)
+            for name, driver in self._drivers.items()
+            for setting in REGISTRY[self.file.instruments[name].driver].settings
+        ]
+
+    def make_safe(self) -> list[str]:
+        """Leave the table safe: light first, then servos, then high voltage, then heat.
+
+        Each device in its own try.         Returns one sentence for each device that could not be made safe; never
+        raises.
+        """
+        problems: list[str] = []
+
+        def attempt(what: str, action: Callable[[], object]) -> None:
+            try:
+                action()
+            except Exception as error:
+                problems.append(f"{what} could not be made safe: {error}")
+
+        for name in sorted(self.file.shutters):
+            attempt(f"shutter {name}", partial(self._close_shutter, name))
+        if self.file.analyzer is not None:
+            attempt("analyzer", self._abort_sweep)
+        for name, mirror in self.file.mirrors.items():
+            attempt(f"mirror {name}", partial(self._stop_motion, mirror.instrument))
+        for name in reversed(self.file.loops_in_order):
+            attempt(f"servo {name}", partial(self._relax_servo, name))
+        for name in [*self.file.loops, *self.file.piezos]:
+            attempt(f"piezo {name}", partial(self._relax_piezo, name))
+        if self.file.oven is not None and self.file.oven.at_shutdown == "off":
+            attempt("oven", self._switch_oven_off)
+        return problems
+
+    def close(self) -> None:
+        """Close every link; instruments keep their state."""
+        for driver in self._drivers.values():
+            try:
+                driver.close()
+            except Exception:
+                continue
+
+    # Each looks its role up itself: a role that cannot even be bound is one more device that could not be made safe.
+
+    def _close_shutter(self, name: str) -> None:
+        self.shutters[name].close()
+
+    def _abort_sweep(self) -> None:
+        self.analyzer.abort()
+
+    def _stop_motion(self, instrument: str) -> None:
+        self._driver(instrument).stop()
+
+    def _relax_servo(self, name: str) -> None:
+        self.servos[name].set_output(0.0)
+
+    def _relax_piezo(self, name: str) -> None:
+        self.piezos[name].ramp_to(0.0)
+
+    def _switch_oven_off(self) -> None:
+        self._oven.switch_off()
+
+    def _driver(self, name: str) -> Any:
+        return self._drivers[name]
+
+    def _health(self, name: str, driver: Driver) -> Health:
+        started = time.perf_counter()
+        try:
+            driver.read_identity()
+        except LabError as error:
+            return Health(name, False, time.perf_counter() - started, str(error))
+        return Health(name, True, time.perf_counter() - started)
+
+    def _setting(self, name: str, driver: Driver, setting: str) -> Setting:
+        try:
+            return Setting(name, setting, str(getattr(driver, setting)), self.clock.now())
+        except LabError as error:
+            return Setting(name, setting, "", self.clock.now(), str(error))
+
+
+def _needed(value: T | None, table: str) -> T:
+    if value is None:
+        raise ConfigurationError(f"This station has no {table}.", remedy=f"Add {table} to the station file.")
+    return value

@@ -1,0 +1,264 @@
+"""data.nc: a whole run in one NetCDF-4 (hence HDF5) file.
+
+Opens in one line with `xarray.open_dataset(path)`, `h5py.File(path)` or MATLAB's `ncread`. Every trace is a variable
+(`joint.signal` is `joint_signal`, the next of that name `joint_signal_2`) on the coordinate of its axis. Traces on
+equal axes share one: they divide and subtract as they are, and the file opens fast. A complex trace has a last
+dimension of 2: real, imaginary. Results are scalar variables with the attribute `uncertainty`. The manifest is a JSON
+attribute of the file.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from labctl.store import json_codec
+from labctl.store.durable import aside, commit
+from labctl.store.failures import store_error
+from labctl.store.records import (
+    ConventionValue,
+    EndRecord,
+    EventRecord,
+    InstrumentSnapshot,
+    Manifest,
+    NamedResult,
+    StepRecord,
+    TraceRecord,
+)
+
+DATA_FILE = "data.nc"
+CONVENTION_PREFIX = "convention_"  # keeps conventions apart from attributes that readers act on, such as scale_factor
+
+_COMPLEX_DIMENSION = "complex_part"
+_EVENT_DIMENSION = "event"
+_Texts = NDArray[np.object_]
+
+
+def write_netcdf(
+    path: Path,
+    manifest: Manifest,
+    traces: Iterable[TraceRecord],
+    results: Mapping[str, NamedResult],
+    events: Iterable[EventRecord],
+    *,
+    steps: Iterable[StepRecord] = (),
+    snapshots: Iterable[InstrumentSnapshot] = (),
+    end: EndRecord | None = None,
+) -> None:
+    """Write the file aside, fsync it and rename it to `path`; traces are taken one by one.
+
+    Raises StoreError naming the folder; `path` is then as it was before.
+    """
+    part = aside(path)
+    try:
+        sink = _Sink(part)
+        try:
+            with h5netcdf.File(sink, "w") as file:
+                contents = _Contents(file)
+                contents.add_run(manifest, list(steps), list(snapshots), end)
+                contents.add_events(list(events))
+                for result in results.values():
+                    contents.add_result(result)
+                for trace in traces:
+                    contents.add_trace(trace)
+                    if sink.failure is not None:
+                        break
+            sink.finish()
+        finally:
+            sink.close()
+        commit(part, path)
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:  # h5py raises all of these
+        raise store_error(f"write {path.name}", path.parent, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+class _Sink(FileIO):
+    """A file that swallows what it cannot write and remembers why.
+
+    HDF5 brings the whole process down (segmentation fault on close) when a write fails, as on a full disk. So it is
+    never told; the file is thrown away instead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left and self.failure is None:
+            try:
+                left = left[super().write(left) or 0 :]
+            except OSError as error:
+                self.failure = error
+        if left:
+            self.seek(len(left), io.SEEK_CUR)
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def finish(self) -> None:
+        """Make the file durable; raises the first error that was swallowed."""
+        if self.failure is not None:
+            raise self.failure
+        os.fsync(self.fileno())
+
+
+class _Contents:
+    """The file while it is being filled."""
+
+    def __init__(self, file: h5netcdf.File) -> None:
+        self._file = file
+        self._taken: dict[str, int] = {}  # name: how many were named after it
+        self._axes: dict[tuple[str, str, bytes], str] = {}
+        self._channels: dict[int, str] = {}
+        self._complex = self._claim(_COMPLEX_DIMENSION)
+        self._file.dimensions[self._complex] = 2
+
+    def add_run(
+        self,
+        manifest: Manifest,
+        steps: list[StepRecord],
+        snapshots: list[InstrumentSnapshot],
+        end: EndRecord | None,
+    ) -> None:
+        """The manifest and the journal, as attributes of the file."""
+        attributes = self._file.attrs
+        attributes["title"] = _printable(manifest.title)
+        attributes["run_id"] = manifest.run_id
+        attributes["created"] = manifest.created
+        attributes["manifest"] = _json(manifest, "manifest")
+        attributes["steps"] = _json(steps, "steps")
+        attributes["snapshots"] = _json(snapshots, "snapshots")
+        if end is not None:
+            attributes["state"] = end.state.value
+            attributes["reason"] = _printable(end.reason)
+            attributes["coverage"] = _printable(end.coverage)
+
+    def add_events(self, events: list[EventRecord]) -> None:
+        """Events as four variables along one dimension; absent when nothing happened."""
+        if not events:
+            return
+        dimension = self._claim(_EVENT_DIMENSION)
+        self._file.dimensions[dimension] = len(events)
+        times = self._file.create_variable(
+            self._claim("event_at"), (dimension,), np.float64, data=np.array([event.at for event in events])
+        )
+        times.attrs["units"] = "s"
+        times.attrs["long_name"] = "lab time"
+        for name in ("level", "source", "text"):
+            texts: _Texts = np.array([_printable(getattr(event, name)) for event in events], dtype=np.object_)
+            self._file.create_variable(self._claim(f"event_{name}"), (dimension,), h5py.string_dtype(), data=texts)
+
+    def add_result(self, result: NamedResult) -> None:
+        """A scalar with its standard uncertainty."""
+        name = self._claim(result.name)
+        variable = self._file.create_variable(name, (), np.float64, data=np.float64(result.value))
+        variable.attrs["kind"] = "result"
+        variable.attrs["long_name"] = result.name
+        variable.attrs["units"] = _printable(result.unit)
+        variable.attrs["uncertainty"] = np.float64(result.sigma)
+        variable.attrs["convention"] = _printable(result.convention)
+        variable.attrs["source"] = _printable(result.source)
+
+    def add_trace(self, trace: TraceRecord) -> None:
+        """A variable on its axis, with everything that is known about it."""
+        name = self._claim(trace.name)
+        values = np.asarray(trace.values)
+        dimensions: tuple[str, ...] = (self._axis(trace),)
+        if values.ndim == 2:
+            dimensions = (self._channel(values.shape[0]), *dimensions)
+        attributes: dict[str, Any] = {"kind": "trace", "long_name": trace.name, "units": _printable(trace.values_unit)}
+        if np.iscomplexobj(values):
+            values = np.stack([values.real, values.imag], axis=-1)
+            dimensions = (*dimensions, self._complex)
+            attributes["complex"] = "last dimension: 0 real part, 1 imaginary part"
+        elif values.dtype == np.bool_:
+            values = values.astype(np.int8)
+            attributes["dtype"] = "bool"  # xarray's own mark for truth values, which NetCDF lacks
+        elif values.dtype == np.float16:
+            values = values.astype(np.float32)  # NetCDF has no half precision; single holds it exactly
+        attributes |= {
+            "step": _printable(trace.step),
+            "valid": np.int8(trace.valid),
+            "invalid_reason": _printable(trace.invalid_reason),
+            "started_at_s": np.float64(trace.started_at),
+            "ended_at_s": np.float64(trace.ended_at),
+        }
+        for key, value in trace.conventions.items():
+            attribute = CONVENTION_PREFIX + _legal(key)
+            while attribute in attributes:  # two keys that differ only in what a name cannot hold
+                attribute += "_"
+            attributes[attribute] = _attribute(value)
+        variable = self._file.create_variable(name, dimensions, values.dtype, data=values)
+        for key, value in attributes.items():
+            variable.attrs[key] = value
+
+    def _axis(self, trace: TraceRecord) -> str:
+        axis = np.asarray(trace.axis, dtype=np.float64)
+        key = (trace.axis_name, trace.axis_unit, axis.tobytes())
+        if key not in self._axes:
+            name = self._axes[key] = self._claim(trace.axis_name or "axis")
+            self._file.dimensions[name] = axis.size
+            variable = self._file.create_variable(name, (name,), np.float64, data=axis)
+            variable.attrs["long_name"] = _printable(trace.axis_name)
+            variable.attrs["units"] = _printable(trace.axis_unit)
+        return self._axes[key]
+
+    def _channel(self, size: int) -> str:
+        if size not in self._channels:
+            name = self._channels[size] = self._claim(f"channel_{size}")
+            self._file.dimensions[name] = size
+        return self._channels[size]
+
+    def _claim(self, wanted: str) -> str:
+        """A legal name that nothing in the file has yet."""
+        first = name = _legal(wanted)
+        while name in self._taken:
+            self._taken[first] += 1
+            name = f"{first}_{self._taken[first]}"
+        self._taken[name] = 1
+        return name
+
+
+def _legal(name: str) -> str:
+    legal = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return legal if legal[:1].isalpha() else f"x{legal}"
+
+
+def _attribute(value: ConventionValue) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _printable(value)
+    if isinstance(value, int | np.integer):
+        return np.int64(value) if abs(int(value)) <= sys.maxsize else np.float64(value)
+    return np.float64(value)
+
+
+def _json(value: object, where: str) -> str:
+    return json_codec.as_bytes(json_codec.encode(value, where)).decode("utf-8")
+
+
+def _printable(text: str) -> str:
+    # HDF5 texts end at the first NUL and are UTF-8.
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,86 @@
+"""What a procedure works on: a station, its loops, the clock, and the record of what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from labctl.errors import StoreError
+from labctl.locks.loops import Loops, build_loops
+from labctl.station.clock import Clock
+from labctl.station.station import Station
+from labctl.store.records import EventRecord, NamedResult, TraceRecord
+
+
+class Record(Protocol):
+    """Where traces, results and events go; a run on disk is one."""
+
+    def add_trace(self, trace: TraceRecord) -> int:
+        """Keep a trace and return its number; it is safe when this returns."""
+        ...
+
+    def add_result(self, result: NamedResult) -> None:
+        """Keep a result; a later one of the same name replaces it."""
+        ...
+
+    def add_event(self, event: EventRecord) -> None:
+        """Keep an event."""
+        ...
+
+    def results(self) -> dict[str, NamedResult]:
+        """Return the results so far."""
+        ...
+
+
+@dataclass
+class MemoryRecord:
+    """A record that lives as long as the process: for a procedure that runs outside a run."""
+
+    traces: list[TraceRecord] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
+    named: dict[str, NamedResult] = field(default_factory=dict)
+
+    def add_trace(self, trace: TraceRecord) -> int:
+        """Keep a trace."""
+        self.traces.append(trace)
+        return len(self.traces)
+
+    def add_result(self, result: NamedResult) -> None:
+        """Keep a result."""
+        self.named[result.name] = result
+
+    def add_event(self, event: EventRecord) -> None:
+        """Keep an event."""
+        self.events.append(event)
+
+    def results(self) -> dict[str, NamedResult]:
+        """Return the results so far."""
+        return dict(self.named)
+
+
+@dataclass
+class Bench:
+    """A station with its loops, and where to put what is measured."""
+
+    station: Station
+    record: Record
+    loops: Loops
+    on_progress: Callable[[float], None] = lambda fraction: None
+
+    @classmethod
+    def of(cls, station: Station, record: Record) -> Bench:
+        """Return a bench with the loops of `station`."""
+        return cls(station, record, build_loops(station))
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock of the station."""
+        return self.station.clock
+
+    def result(self, name: str) -> NamedResult:
+        """Return an earlier result. Raises `StoreError` that says which step gives it."""
+        found = self.record.results().get(name)
+        if found is None:
+            raise StoreError(f"There is no result {name} yet.", remedy="Run the step that measures it first.")
+        return found

@@ -1,0 +1,38 @@
+"""The procedures by the names that recipes and the command line use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pymeasure.experiment import Parameter
+
+from procedures.base import LabProcedure
+from procedures.individual_spectrum import IndividualSpectrum
+from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
+from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
+from procedures.lock_homodyne import LockHomodyne
+from procedures.lock_source import LockSource
+from procedures.noise_floor import NoiseFloor
+from procedures.source_squeezing import SourceSqueezing
+from procedures.warm_oven import WarmOven
+
+PROCEDURES: Mapping[str, type[LabProcedure]] = {
+    "warm_oven": WarmOven,
+    "lock_source": LockSource,
+    "noise_floor": NoiseFloor,
+    "lock_homodyne": LockHomodyne,
+    "individual_spectrum": IndividualSpectrum,
+    "joint_spectrum_analyzer": JointSpectrumAnalyzer,
+    "joint_spectrum_digitizer": JointSpectrumDigitizer,
+    "source_squeezing": SourceSqueezing,
+}
+
+
+def parameters_of(procedure: type[LabProcedure]) -> dict[str, Parameter]:
+    """Return the pymeasure parameters of a procedure by attribute name."""
+    return {name: value for name in dir(procedure) if isinstance(value := getattr(procedure, name), Parameter)}
+
+
+def known_procedures() -> dict[str, frozenset[str]]:
+    """Return procedure name -> names of its parameters, for checking recipes."""
+    return {name: frozenset(parameters_of(procedure)) for name, procedure in PROCEDURES.items()}

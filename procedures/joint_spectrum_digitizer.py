@@ -1,0 +1,157 @@
+"""The joint spectrum from four records taken together: the sum in software, and what only records can give."""
+
+from __future__ import annotations
+
+import numpy as np
+from pymeasure.experiment import FloatParameter, IntegerParameter
+
+from labctl.errors import LockError
+from labctl.estimation.cross_spectrum import CrossSpectrum, CrossSpectrumAccumulator
+from labctl.estimation.network import (
+    conditional_variances,
+    marginal_variances,
+    optimal_combination,
+    relative_to_shot,
+    weighted_sum,
+)
+from labctl.locks.watch import Loop, while_locked
+from labctl.spectra.estimate import in_decibels
+from labctl.store.records import TraceRecord
+from procedures.base import LabProcedure
+from procedures.frequencies import exclusions, resonances_hz
+from procedures.traces import LOCKING_S, TRIES, Share, block_beams, open_beams
+
+BAND_MARGIN_HZ = 200e3  # noise is white there: more bins for the decibels
+DARK_SHARE = 0.3
+RECORD_S = 0.06  # arming, filling and transfer
+
+
+class JointSpectrumDigitizer(LabProcedure):
+    """Cross-spectral matrix of all detectors, with shot and dark noise; from it the raw sum, each detector alone,
+    each given the others, and the re-phased optimum."""
+
+    title = "Joint spectrum, digitizer"
+    roles = ("digitizer", "homodyne")
+    records = IntegerParameter("Records", default=200, minimum=10, maximum=1000000)
+    margin = FloatParameter(
+        "Band beyond the outermost resonances", units="Hz", default=BAND_MARGIN_HZ, minimum=0.0, maximum=1e6
+    )
+    DATA_COLUMNS = ["Frequency (Hz)", "Sum over shot noise"]
+
+    def expected_s(self) -> float:
+        """Return the time of all records, in s."""
+        records_s = self.records * (2.0 + DARK_SHARE) * RECORD_S
+        return float(records_s + self.on_bench.station.file.station.sensors * LOCKING_S)
+
+    def measure(self) -> None:
+        """Raises `LockError`, or `AnalysisRefused` when the matrices do not carry the numbers."""
+        bench = self.on_bench
+        needs = [*bench.loops.source, *bench.loops.homodyne]
+        open_beams(self)
+        signal = self._locked_matrix("signal", Share(0.0, 0.45), needs)
+        block_beams(self, signal=True, local_oscillator=False, loops=bench.loops.homodyne)
+        shot = self._matrix("shot", self.records, Share(0.45, 0.9))
+        bench.station.shutters["local_oscillator"].close()
+        dark = self._matrix("dark", max(10, round(DARK_SHARE * self.records)), Share(0.9, 1.0))
+        open_beams(self)
+        self._analyse(signal, shot, dark)
+
+    def _locked_matrix(self, kind: str, share: Share, needs: list[Loop]) -> CrossSpectrum:
+        bench = self.on_bench
+        for attempt in range(1, TRIES + 1):
+            self.ensure_locked(needs)
+            started_at = bench.clock.now()
+            with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
+                matrix = self._accumulate(self.records, share)
+                verdict = watch.verdict()
+            self._keep_matrix(kind, matrix, started_at, verdict.locked, verdict.reason)
+            if verdict.locked:
+                return matrix
+            self.event("warning", f"Records of {kind} (try {attempt}) are invalid: {verdict.reason}")
+        raise LockError(
+            f"joint.matrix_{kind}: a lock was lost in each of {TRIES} tries.", remedy="See the events of the run."
+        )
+
+    def _matrix(self, kind: str, records: int, share: Share) -> CrossSpectrum:
+        started_at = self.on_bench.clock.now()
+        matrix = self._accumulate(records, share)
+        self._keep_matrix(kind, matrix, started_at, True, "")
+        return matrix
+
+    def _accumulate(self, records: int, share: Share) -> CrossSpectrum:
+        digitizer = self.on_bench.station.digitizer
+        found = resonances_hz(self.on_bench)
+        band = (min(found) - self.margin, max(found) + self.margin)
+        accumulator: CrossSpectrumAccumulator | None = None
+        for done in range(records):
+            self.wait(0.0)
+            record = digitizer.record()
+            if accumulator is None:
+                accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
+            accumulator.add(record)
+            self.on_bench.clock.sleep(0.0)
+            self.progress(share.start + (share.end - share.start) * (done + 1) / records)
+        assert accumulator is not None
+        return accumulator.result()
+
+    def _keep_matrix(self, kind: str, matrix: CrossSpectrum, started_at: float, valid: bool, reason: str) -> None:
+        bench = self.on_bench
+        channels = matrix.csd.shape[1]
+        bench.record.add_trace(
+            TraceRecord(
+                name=f"joint.matrix_{kind}",
+                step=self.step_name,
+                axis_name="frequency",
+                axis_unit="Hz",
+                values_unit="V^2/Hz",
+                axis=matrix.frequency_hz,
+                values=np.ascontiguousarray(matrix.csd.reshape(-1, channels * channels).T),
+                conventions={
+                    "rows": "cross-spectral matrix C_jk, row j * M + k",
+                    "channels": channels,
+                    "effective_averages": matrix.averages,
+                    "enbw_hz": matrix.enbw_hz,
+                    "window": "hann",
+                    "averaging": "power",
+                    "sidedness": "one-sided",
+                },
+                valid=valid,
+                invalid_reason=reason,
+                started_at=started_at,
+                ended_at=bench.clock.now(),
+            )
+        )
+
+    def _analyse(self, signal: CrossSpectrum, shot: CrossSpectrum, dark: CrossSpectrum) -> None:
+        band = (float(signal.frequency_hz[0]), float(signal.frequency_hz[-1]))
+        skip = [edges for edges in exclusions(self.on_bench) if edges[1] > band[0] and edges[0] < band[1]]
+        network = relative_to_shot(*(part.mean_over(band, skip) for part in (signal, shot, dark)))
+        digital = weighted_sum(network)
+        self.keep(
+            "joint.digital_db",
+            in_decibels(digital.variance),
+            convention="equal-weight sum of records over its shot noise, dark subtracted, resonances left out",
+        )
+        best = optimal_combination(network)
+        self.keep(
+            "joint.rephased_db",
+            in_decibels(best.variance),
+            convention="complex weights with the least noise over shot noise, dark subtracted, resonances left out",
+        )
+        for number, (alone, given) in enumerate(
+            zip(marginal_variances(network), conditional_variances(network), strict=True), start=1
+        ):
+            self.keep(
+                f"sensor{number}.marginal_db",
+                in_decibels(alone),
+                convention="one detector alone over shot noise, records",
+            )
+            self.keep(
+                f"sensor{number}.conditional_db",
+                in_decibels(given),
+                convention="one detector given all others over shot noise",
+            )
+        total = np.real(signal.csd.sum(axis=(1, 2)) - dark.csd.sum(axis=(1, 2)))
+        reference = np.real(shot.csd.sum(axis=(1, 2)) - dark.csd.sum(axis=(1, 2)))
+        for frequency, value in zip(signal.frequency_hz, total / reference, strict=True):
+            self.row(frequency=frequency, sum_over_shot_noise=value)

@@ -1,0 +1,38 @@
+"""Bring the squeezed-light source up: piezos to their bias, cavity length, then seed-pump phase."""
+
+from __future__ import annotations
+
+from labctl.locks.source import PumpPhaseLock, parametric_gain
+from labctl.spectra.estimate import Estimate
+from procedures.base import LabProcedure
+
+
+class LockSource(LabProcedure):
+    """Lock the source at amplification of the seed, and report the parametric gain that the scan showed."""
+
+    title = "Lock the source"
+    roles = ("scan", "opa_length", "pump_phase")
+    DATA_COLUMNS = ["Lab time (s)", "Residual"]
+
+    def measure(self) -> None:
+        """Raises `LockError` when a loop cannot be locked."""
+        bench = self.on_bench
+        bench.station.raise_piezos()
+        bench.station.shutters["pump"].open()
+        self.progress(0.2)
+        for done, loop in enumerate(bench.loops.source, start=1):
+            self.check_stop()
+            verdict = loop.acquire()
+            self.event("info", f"{loop.name} locked, residual {verdict.residual:.3f}.")
+            self.row(lab_time=bench.clock.now(), residual=verdict.residual)
+            self.progress(0.2 + 0.8 * done / len(bench.loops.source))
+            if isinstance(loop, PumpPhaseLock) and loop.fit is not None:
+                x, sigma = parametric_gain(loop.fit)
+                self.keep(
+                    "source.pump_parameter", Estimate(x, sigma, "", "x = sqrt(P / P_threshold), from the seed's fringe")
+                )
+                gain = 1.0 / (1.0 - x) ** 2
+                self.keep(
+                    "source.parametric_gain",
+                    Estimate(gain, 2.0 * gain / (1.0 - x) * sigma, "", "amplification of the seed, power ratio"),
+                )

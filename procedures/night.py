@@ -1,0 +1,163 @@
+"""A whole run: open the station, make the run folder, run the steps, end the run truthfully whatever happens."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+from labctl.configuration.recipe_file import Step
+from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.errors import StoreError
+from labctl.station.bring_up import open_station
+from labctl.station.station import Station
+from labctl.store.records import InstrumentSnapshot, Manifest, RunState, SettingValue
+from labctl.store.writer import RunWriter
+from procedures.bench import Bench
+from procedures.overnight import Listener, Outcome, RecipeRun, StopRequest, make_procedure
+
+PACKAGES = ("labctl", "pymeasure", "pyvisa", "numpy", "scipy", "h5py", "h5netcdf", "pydantic")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: the station as a model and as text, the steps and the recipe's text, and where runs go."""
+
+    station: StationFile
+    station_text: str
+    steps: tuple[Step, ...]
+    recipe_text: str
+    title: str
+    runs: Path
+    leave_as_is: bool = False
+
+
+class NightListener(Listener, Protocol):
+    """Who watches a whole run."""
+
+    def night_began(self, run: Path, station: Station, expected_s: dict[str, float]) -> None:
+        """The instruments are open and the run folder exists; `expected_s` is the lab time of each step."""
+        ...
+
+
+@dataclass(frozen=True)
+class NightResult:
+    """Where the run is and how it ended; `lab_s` is its lab time in s."""
+
+    run: Path
+    outcome: Outcome
+    lab_s: float
+
+
+def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[StopRequest], None]) -> NightResult:
+    """Run a plan. `on_stop_request` is handed the way to stop it.
+
+    Raises `ConnectionLost` before anything moves when instruments do not answer, `StoreError` when the run cannot
+    be kept; the table is safe then and what was kept stays readable.
+    """
+    station = open_station(plan.station)
+    started_at = station.clock.now()
+    try:
+        writer = RunWriter.create(plan.runs, _manifest(plan, station))
+        try:
+            bench = Bench.of(station, writer)
+            stop = StopRequest(station.clock)
+            on_stop_request(stop)
+            listener.night_began(writer.path, station, _expected_s(plan.steps, bench))
+            outcome = _run(plan, bench, writer, listener, stop)
+            writer.finish(outcome.state, outcome.reason, outcome.coverage)
+        finally:
+            writer.close()
+        return NightResult(writer.path, outcome, station.clock.now() - started_at)
+    finally:
+        station.close()
+
+
+def _run(plan: Plan, bench: Bench, writer: RunWriter, listener: NightListener, stop: StopRequest) -> Outcome:
+    run = RecipeRun(plan.steps, bench, writer, listener, stop, leave_as_is=plan.leave_as_is)
+    try:
+        return run.run()
+    except StoreError as error:
+        with suppress(StoreError):  # the disk may be full: the first error is the one to tell
+            writer.finish(RunState.FAILED, str(error), run.coverage())
+        raise
+    except BaseException as error:
+        reason = (
+            "aborted by the operator" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        )
+        with suppress(StoreError):
+            state = RunState.STOPPED if isinstance(error, KeyboardInterrupt) else RunState.FAILED
+            writer.finish(state, reason, run.coverage())
+        raise
+
+
+def _expected_s(steps: Sequence[Step], bench: Bench) -> dict[str, float]:
+    return {step.name: make_procedure(step.procedure, step.parameters, bench).expected_s() for step in steps}
+
+
+def _manifest(plan: Plan, station: Station) -> Manifest:
+    backend = plan.station.backend
+    simulated = backend if isinstance(backend, SimulatedBackend) else None
+    now = datetime.now(UTC)
+    return Manifest(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        created=now.isoformat(timespec="seconds"),
+        title=plan.title,
+        station_file=plan.station_text,
+        station_name=plan.station.station.name,
+        recipe=plan.recipe_text,
+        backend=backend.kind,
+        seed=None if simulated is None else simulated.seed,
+        scenario="" if simulated is None else simulated.scenario,
+        parameters={step.name: dict(step.parameters) for step in plan.steps},
+        versions=_versions(),
+        git_commit=_git_commit(),
+        instruments=_snapshots(station),
+    )
+
+
+def _snapshots(station: Station) -> list[InstrumentSnapshot]:
+    settings: dict[str, dict[str, SettingValue]] = {}
+    for setting in station.settings():
+        how = "failed" if setting.problem else "read"
+        value = setting.problem or setting.value
+        settings.setdefault(setting.instrument, {})[setting.name] = SettingValue(value, setting.at, how)  # type: ignore[arg-type]
+    return [
+        InstrumentSnapshot(
+            name,
+            instrument.driver,
+            instrument.address,
+            str(station.answers[name].identity),
+            settings.get(name, {}),
+        )
+        for name, instrument in station.file.instruments.items()
+    ]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree this runs from, or None where it is an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,256 @@
+"""Run a recipe: each step when what it needs is done, again when it fails, and the table left safe on every way
+out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from labctl.configuration.recipe_file import Step
+from labctl.errors import LabError, StepTimeout, Stopped, StoreError
+from labctl.station.clock import Clock
+from labctl.store.records import EventRecord, RunState, StepRecord, StepState
+from procedures.base import LabProcedure
+from procedures.bench import Bench, Record
+from procedures.catalogue import PROCEDURES
+
+HEALTH_PERIOD_S = 300.0
+
+
+class Journal(Record, Protocol):
+    """A record that also keeps the steps; a run on disk is one."""
+
+    def step(self, record: StepRecord) -> None:
+        """Enter a step, or bring its entry up to date."""
+        ...
+
+
+class Listener(Protocol):
+    """Who watches a recipe run."""
+
+    def step_began(self, step: Step, attempt: int) -> None:
+        """A step starts."""
+        ...
+
+    def step_progressed(self, step: Step, fraction: float) -> None:
+        """A step is this far, from 0 to 1."""
+        ...
+
+    def step_ended(self, step: Step, state: StepState, reason: str) -> None:
+        """A step ended, was skipped, or will be tried again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a recipe ended."""
+
+    state: RunState
+    reason: str
+    coverage: str
+
+
+@dataclass
+class StopRequest:
+    """The operator's wish to stop, set from a signal handler or another thread."""
+
+    clock: Clock
+    _asked: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        """Stop at the next safe moment."""
+        self._asked.set()
+        self.clock.interrupt()
+
+    def asked(self) -> bool:
+        """Return True once somebody asked."""
+        return self._asked.is_set()
+
+
+class RecipeRun:
+    """One run of the steps of a recipe on a bench.
+
+    With `leave_as_is` a table on which every step succeeded is left locked; otherwise it is made safe at the end.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        bench: Bench,
+        journal: Journal,
+        listener: Listener,
+        stop: StopRequest,
+        *,
+        leave_as_is: bool = False,
+    ) -> None:
+        self._steps = steps
+        self._bench = bench
+        self._journal = journal
+        self._listener = listener
+        self._stop = stop
+        self._leave_as_is = leave_as_is
+        self._states: dict[str, StepState] = {step.name: StepState.WAITING for step in steps}
+        self._reasons: dict[str, str] = {}
+
+    def run(self) -> Outcome:
+        """Run every step and leave the table safe.
+
+        Raises `StoreError` when the record itself fails; the table is safe then too.
+        """
+        clock = self._bench.clock
+        health = clock.every(HEALTH_PERIOD_S, self._look_after_instruments, "health")
+        try:
+            for step in self._steps:
+                self._journal.step(
+                    StepRecord(step.name, step.procedure, StepState.WAITING, parameters=dict(step.parameters))
+                )
+            for step in self._steps:
+                if self._stop.asked():
+                    break
+                self._run_step(step)
+        finally:
+            health.cancel()
+            problems = self._leave()
+        return self._outcome(problems)
+
+    def _leave(self) -> list[str]:
+        """Make the table safe, unless it is to stay as it is and every step was done."""
+        if self._leave_as_is and all(state is StepState.DONE for state in self._states.values()):
+            return []
+        problems = self._bench.station.make_safe()
+        self._report_problems(problems)
+        return problems
+
+    def _run_step(self, step: Step) -> None:
+        missing = [need for need in step.needs if self._states.get(need) is not StepState.DONE]
+        if missing:
+            self._end(step, 1, StepState.SKIPPED, f"needs {', '.join(missing)}", None)
+            return
+        for attempt in range(1, step.retries + 2):
+            state, reason = self._attempt(step, attempt)
+            if state is not StepState.FAILED or self._stop.asked():
+                return
+            if attempt <= step.retries:
+                self._event("warning", step.name, f"Try {attempt} failed and will be repeated: {reason}")
+
+    def _attempt(self, step: Step, attempt: int) -> tuple[StepState, str]:
+        clock = self._bench.clock
+        started_at = clock.now()
+        self._states[step.name] = StepState.RUNNING
+        self._journal.step(
+            StepRecord(
+                step.name, step.procedure, StepState.RUNNING, attempt, started_at, None, "", dict(step.parameters)
+            )
+        )
+        self._listener.step_began(step, attempt)
+        try:
+            execute(step, self._bench, self._stop, self._listener)
+            state, reason = StepState.DONE, ""
+        except Stopped as stopped:
+            state, reason = StepState.STOPPED, str(stopped)
+        except StoreError:
+            self._states[step.name] = StepState.FAILED
+            raise
+        except LabError as error:
+            state, reason = StepState.FAILED, str(error)
+        except Exception as error:
+            state, reason = StepState.FAILED, f"unexpected {type(error).__name__}: {error}"
+        self._end(step, attempt, state, reason, started_at)
+        return state, reason
+
+    def _end(self, step: Step, attempt: int, state: StepState, reason: str, started_at: float | None) -> None:
+        now = self._bench.clock.now()
+        self._states[step.name] = state
+        self._reasons[step.name] = reason
+        ended_at = None if started_at is None else now
+        self._journal.step(
+            StepRecord(step.name, step.procedure, state, attempt, started_at, ended_at, reason, dict(step.parameters))
+        )
+        if state is StepState.FAILED:
+            self._event("error", step.name, reason)
+        self._listener.step_ended(step, state, reason)
+
+    def coverage(self) -> str:
+        """Return how much is done, such as "7 of 12 steps"."""
+        done = sum(state is StepState.DONE for state in self._states.values())
+        return f"{done} of {len(self._steps)} steps"
+
+    def _outcome(self, problems: Sequence[str]) -> Outcome:
+        coverage = self.coverage()
+        failed = [name for name, state in self._states.items() if state is StepState.FAILED]
+        if self._stop.asked():
+            return Outcome(RunState.STOPPED, "stopped by the operator", coverage)
+        if failed:
+            return Outcome(RunState.FAILED, "; ".join(f"{name}: {self._reasons[name]}" for name in failed), coverage)
+        if problems:
+            return Outcome(RunState.FAILED, "; ".join(problems), coverage)
+        return Outcome(RunState.COMPLETE, "", coverage)
+
+    def _look_after_instruments(self) -> None:
+        for health in self._bench.station.health():
+            if not health.answers:
+                self._event("warning", health.name, health.problem)
+
+    def _report_problems(self, problems: Sequence[str]) -> None:
+        try:
+            for problem in problems:
+                self._event("error", "make safe", problem)
+        except StoreError:
+            return  # the record failed already, and that is the error that is told
+
+    def _event(self, level: str, source: str, text: str) -> None:
+        self._journal.add_event(EventRecord(self._bench.clock.now(), level, source, text))  # type: ignore[arg-type]
+
+
+def execute(step: Step, bench: Bench, stop: StopRequest, listener: Listener) -> None:
+    """Run one step's procedure on a bench, as pymeasure's worker would: startup, execute, and shutdown whatever
+    happens.
+
+    Raises `Stopped`, `StepTimeout`, or what the procedure raises.
+    """
+    procedure = make_procedure(step.procedure, step.parameters, bench)
+    procedure.step = step.name
+    deadline = bench.clock.now() + step.time_limit
+
+    def should_stop() -> bool:
+        return stop.asked() or bench.clock.now() > deadline
+
+    def emit(topic: str, record: object) -> None:
+        if topic == "progress" and isinstance(record, float):
+            listener.step_progressed(step, record / 100.0)
+
+    procedure.should_stop = should_stop
+    procedure.emit = emit
+    try:
+        procedure.startup()
+        procedure.execute()
+    finally:
+        procedure.shutdown()
+    if procedure.was_stopped and not stop.asked():
+        raise StepTimeout(
+            f"{step.name} took longer than its {step.time_limit:g} s.",
+            remedy="Raise time_limit in the recipe, or ask for less.",
+        )
+    if procedure.was_stopped:
+        raise Stopped(f"{step.name} was stopped by the operator.")
+
+
+def make_procedure(name: str, parameters: Mapping[str, object], bench: Bench) -> LabProcedure:
+    """Return a procedure of the catalogue bound to `bench` with its parameters set.
+
+    Raises `LabError` naming the parameter and what is allowed where a value is outside its range.
+    """
+    bound = PROCEDURES[name].bind(bench)
+    procedure = bound()
+    for key, value in parameters.items():
+        try:
+            setattr(procedure, key, value)
+            procedure.refresh_parameters()
+        except ValueError as error:
+            raise LabError(
+                f"{name}: {key} = {value!r} is not allowed: {error}.",
+                remedy="Correct it in the recipe or on the command line.",
+            ) from error
+    return procedure

@@ -1,0 +1,157 @@
+"""Take one averaged analyzer trace, watched by the locks that it needs, and keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivers.sweep import SweepSettings
+from labctl.errors import LockError
+from labctl.locks.homodyne import HomodyneLock
+from labctl.locks.quality import Verdict
+from labctl.locks.watch import Loop, while_locked
+from labctl.spectra.acquisition import Acquisition, Averaging, Detector
+from labctl.spectra.trace import Spectrum, Unit
+from labctl.store.records import TraceRecord
+from procedures.base import LabProcedure
+
+POINTS_PER_RBW = 4
+TRIES = 3
+LOCKING_S = 25.0  # to lock one homodyne loop, for estimates
+FFT_SWEEP_PER_RBW = 1.5  # duration of one FFT sweep times RBW, for estimates
+AVERAGING = {"RMS": Averaging.POWER, "LOG": Averaging.LOG, "SCAL": Averaging.VOLTAGE}
+DETECTOR = {"AVER": Detector.AVERAGE, "SAMP": Detector.SAMPLE, "POS": Detector.PEAK, "NEG": Detector.NEGATIVE_PEAK}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a procedure's progress that one trace covers."""
+
+    start: float
+    end: float
+
+
+def sweep(centre_hz: float, span_hz: float, rbw_hz: float, vbw_hz: float, averages: int) -> SweepSettings:
+    """Return settings with a point every quarter of the resolution bandwidth, power averaging."""
+    points = round(span_hz / rbw_hz * POINTS_PER_RBW) + 1
+    return SweepSettings(centre_hz - span_hz / 2, centre_hz + span_hz / 2, points, rbw_hz, vbw_hz, averages)
+
+
+def trace_s(rbw_hz: float, averages: int) -> float:
+    """Return about how long an averaged FFT trace takes, in s."""
+    return averages * FFT_SWEEP_PER_RBW / rbw_hz
+
+
+def take_trace(
+    procedure: LabProcedure,
+    name: str,
+    port: str,
+    settings: SweepSettings,
+    *,
+    share: Share,
+    needs: Sequence[Loop] = (),
+) -> Spectrum:
+    """Take the trace `name` at RF position `port` while `needs` are locked, keep it, and return it in dBm.
+
+    A trace during which a lock was lost is kept marked invalid, the loops are locked again, and it is repeated.
+    Raises `LockError` after `TRIES` losses, `Stopped` on a stop (the sweep is aborted).
+    """
+    bench = procedure.on_bench
+    for attempt in range(1, TRIES + 1):
+        procedure.ensure_locked(needs)
+        bench.station.rf_switch.select(port)
+        accepted = bench.station.analyzer.configure_sweep(settings)
+        started_at = bench.clock.now()
+        with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
+            values_dbm = _run_sweep(procedure, share)
+            verdict = watch.verdict()
+        spectrum = Spectrum(accepted.frequency_hz(), values_dbm, Unit.DBM, _acquisition(accepted), name=name)
+        bench.record.add_trace(_trace_record(procedure, spectrum, port, accepted, verdict, started_at))
+        if verdict.locked:
+            return spectrum
+        procedure.event("warning", f"Trace {name} (try {attempt}) is invalid: {verdict.reason}")
+    raise LockError(
+        f"{name}: a lock was lost in each of {TRIES} tries; last: {verdict.reason}", remedy="See the events of the run."
+    )
+
+
+def block_beams(
+    procedure: LabProcedure, *, signal: bool, local_oscillator: bool, loops: Sequence[HomodyneLock]
+) -> None:
+    """Hold the homodyne loops where they are, then close shutters: a servo without its fringe would run away."""
+    for loop in loops:
+        loop.servo.hold()
+    shutters = procedure.on_bench.station.shutters
+    if signal:
+        shutters["signal"].close()
+    if local_oscillator:
+        shutters["local_oscillator"].close()
+
+
+def open_beams(procedure: LabProcedure) -> None:
+    """Open local oscillator and signal."""
+    shutters = procedure.on_bench.station.shutters
+    shutters["local_oscillator"].open()
+    shutters["signal"].open()
+
+
+def _run_sweep(procedure: LabProcedure, share: Share) -> np.ndarray:
+    bench = procedure.on_bench
+    analyzer = bench.station.analyzer
+    duration = analyzer.duration_s()
+    started_at = bench.clock.now()
+    analyzer.start()
+    try:
+        while True:
+            elapsed = bench.clock.now() - started_at
+            procedure.progress(share.start + (share.end - share.start) * min(1.0, elapsed / max(duration, 1e-3)))
+            procedure.wait(min(max(duration - elapsed, 0.05), max(1.0, duration / 20)))
+            if not analyzer.is_sweeping():
+                return analyzer.read_trace()
+    except BaseException:
+        analyzer.abort()
+        raise
+
+
+def _acquisition(settings: SweepSettings) -> Acquisition:
+    return Acquisition.of_analyzer(
+        settings.rbw_hz,
+        settings.vbw_hz,
+        settings.averages,
+        averaging=AVERAGING[settings.average_type],
+        detector=DETECTOR[settings.detector],
+    )
+
+
+def _trace_record(
+    procedure: LabProcedure, spectrum: Spectrum, port: str, settings: SweepSettings, verdict: Verdict, started_at: float
+) -> TraceRecord:
+    acquisition = spectrum.acquisition
+    return TraceRecord(
+        name=spectrum.name,
+        step=procedure.step_name,
+        axis_name="frequency",
+        axis_unit="Hz",
+        values_unit=str(spectrum.unit),
+        axis=spectrum.frequency_hz,
+        values=spectrum.values,
+        conventions={
+            "rbw_hz": acquisition.rbw_hz,
+            "enbw_hz": acquisition.enbw_hz,
+            "vbw_hz": settings.vbw_hz,
+            "filter": str(acquisition.filter_shape),
+            "detector": str(acquisition.detector),
+            "averaging": str(acquisition.averaging),
+            "averages": settings.averages,
+            "effective_averages": acquisition.effective_k,
+            "impedance_ohm": 50.0,
+            "rf_input": port,
+            "sidedness": "one-sided",
+        },
+        valid=verdict.locked,
+        invalid_reason=verdict.reason,
+        started_at=started_at,
+        ended_at=procedure.on_bench.clock.now(),
+    )

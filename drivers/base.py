@@ -76,9 +76,9 @@ class Driver(Instrument):  # type: ignore[misc]
     def transaction(self, command: str = "") -> Iterator[None]:
         """Hold the instrument for one exchange and turn errors of the link into those of the family."""
         with self._transaction:
-            if self._out_of_step:
-                self._drain()
             try:
+                if self._out_of_step:
+                    self._drain()
                 yield
             except pyvisa.errors.VisaIOError as error:
                 self._out_of_step = True
@@ -91,8 +91,16 @@ class Driver(Instrument):  # type: ignore[misc]
             except UnicodeDecodeError as error:
                 self._out_of_step = True
                 raise BadReply(
-                    self.name, "answered bytes that are no text", command=command, reply=error.object
+                    self.name,
+                    "answered bytes that are no text",
+                    command=command,
+                    reply=error.object,
+                    remedy="Check baud rate, cable and address.",
                 ) from error
+            except BaseException as error:
+                if not isinstance(error, Exception):  # Ctrl-C: the reply may still be on its way
+                    self._out_of_step = True
+                raise
 
     def write(self, command: str, **kwargs: Any) -> None:
         """Write one command."""
@@ -136,16 +144,17 @@ class Driver(Instrument):  # type: ignore[misc]
         the caller. Raises `BadReply` where the header is not that of a block or its length does not divide into
         elements.
         """
-        header = self.read_bytes(2)
-        if len(header) != 2 or header[:1] != b"#" or not header[1:].isdigit() or header == b"#0":
-            self._out_of_step = True
-            raise BadReply(self.name, "expected a binary block", command=command, reply=header)
-        digits = self.read_bytes(int(header[1:]))
-        item = np.dtype(dtype).itemsize
-        if not digits.isdigit() or int(digits) > _LARGEST_BLOCK_BYTES or int(digits) % item:
-            self._out_of_step = True
-            raise BadReply(self.name, "sent a block of impossible length", command=command, reply=header + digits)
-        payload = self.read_bytes(int(digits))
+        with self.transaction(command):
+            header = self.read_bytes(2)
+            if len(header) != 2 or header[:1] != b"#" or not header[1:].isdigit() or header == b"#0":
+                self._out_of_step = True
+                raise BadReply(self.name, "expected a binary block", command=command, reply=header)
+            digits = self.read_bytes(int(header[1:]))
+            item = np.dtype(dtype).itemsize
+            if not digits.isdigit() or int(digits) > _LARGEST_BLOCK_BYTES or int(digits) % item:
+                self._out_of_step = True
+                raise BadReply(self.name, "sent a block of impossible length", command=command, reply=header + digits)
+            payload = self.read_bytes(int(digits))
         return np.frombuffer(payload, dtype=dtype)
 
     def check_errors(self) -> list[Any]:
@@ -218,7 +227,9 @@ class DriverChannel(Channel):  # type: ignore[misc]
 
 
 def _cast(element: str, cast: Callable[[str], Any]) -> Any:
-    value = bool(float(element)) if cast is bool else cast(element)
+    if cast in (int, float, bool) and "_" in element:  # which Python takes for a separator of digits
+        raise ValueError(f"{element} is not a number")
+    value = float(element) if cast is bool else cast(element)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{element} is not a finite number")
-    return value
+    return bool(value) if cast is bool else value

@@ -73,12 +73,11 @@ def run(
 @app.command()
 def check(files: Annotated[list[Path], typer.Argument(help="Station files and recipes.")]) -> None:
     """Check station files and recipes; name every fault at once."""
-    from labctl.configuration.toml_reading import check_file
-    from procedures.catalogue import known_procedures
+    from labctl.commands.checking import faults_of
 
-    faults = [fault for file in files for fault in check_file(file, known_procedures())]
+    faults = [fault for file in files for fault in faults_of(file)]
     for fault in faults:
-        typer.echo(str(fault), err=True)
+        typer.echo(fault, err=True)
     if faults:
         typer.echo(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}.", err=True)
         raise typer.Exit(EXIT_CONFIGURATION)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from drivers.errors import (
     BadReply,
     ConnectionLost,
@@ -24,11 +26,24 @@ __all__ = [
     "LockError",
     "NoReply",
     "Refused",
+    "StationNotOpened",
     "StepTimeout",
     "Stopped",
     "StoreError",
     "WrongInstrument",
 ]
+
+
+class StationNotOpened(ConnectionLost):
+    """Some instruments of a station did not open; the text has one line for each."""
+
+    def __init__(self, failures: Mapping[str, LabError], instruments: int) -> None:
+        lines = "".join(f"\n  {error}" for error in failures.values())
+        LabError.__init__(self, f"{len(failures)} of {instruments} instruments did not open; nothing was moved.{lines}")
+        self.instrument = ", ".join(failures)
+        self.command = ""
+        self.reply = None
+        self.failures = dict(failures)
 
 
 class ConfigurationError(LabError):

@@ -14,7 +14,7 @@ from labctl.estimation.network import (
     relative_to_shot,
     weighted_sum,
 )
-from labctl.locks.watch import Loop, while_locked
+from labctl.locks.watch import LockWatch, Loop, while_locked
 from labctl.spectra.estimate import in_decibels
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
@@ -62,7 +62,7 @@ class JointSpectrumDigitizer(LabProcedure):
             self.ensure_locked(needs)
             started_at = bench.clock.now()
             with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
-                matrix = self._accumulate(self.records, share)
+                matrix = self._accumulate(self.records, share, watch)
                 verdict = watch.verdict()
             self._keep_matrix(kind, matrix, started_at, verdict.locked, verdict.reason)
             if verdict.locked:
@@ -78,13 +78,16 @@ class JointSpectrumDigitizer(LabProcedure):
         self._keep_matrix(kind, matrix, started_at, True, "")
         return matrix
 
-    def _accumulate(self, records: int, share: Share) -> CrossSpectrum:
+    def _accumulate(self, records: int, share: Share, watch: LockWatch | None = None) -> CrossSpectrum:
+        """Return the matrix of all records, or of those before a lock was lost."""
         digitizer = self.on_bench.station.digitizer
         found = resonances_hz(self.on_bench)
         band = (min(found) - self.margin, max(found) + self.margin)
         accumulator: CrossSpectrumAccumulator | None = None
         for done in range(records):
-            self.wait(0.0)
+            self.check_stop()
+            if watch is not None and done > 0 and not watch.still_good():
+                break
             record = digitizer.record()
             if accumulator is None:
                 accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])

@@ -7,6 +7,7 @@ import math
 from pymeasure.experiment import IntegerParameter
 
 from labctl.errors import ConfigurationError
+from labctl.locks.homodyne import VERIFY_READINGS
 from labctl.physics.homodyne import fringe_amplitude_a
 from labctl.spectra.estimate import Estimate
 from procedures.base import LabProcedure
@@ -36,7 +37,12 @@ class LockHomodyne(LabProcedure):
         self.event("info", f"{loop.name} locked, residual {verdict.residual:.3f} rad.")
         self.keep(
             f"sensor{self.sensor}.lock_residual_rad",
-            Estimate(verdict.residual, 0.1 * verdict.residual, "rad", "rms of the DC witness, its own noise included"),
+            Estimate(
+                verdict.residual,
+                verdict.residual / math.sqrt(2.0 * VERIFY_READINGS),
+                "rad",
+                "rms of the DC witness, its own noise included",
+            ),
         )
         self.keep(f"sensor{self.sensor}.visibility", self._visibility())
 

@@ -21,7 +21,7 @@ from labctl.station.station import Station
 from labctl.store.records import InstrumentSnapshot, Manifest, RunState, SettingValue
 from labctl.store.writer import RunWriter
 from procedures.bench import Bench
-from procedures.overnight import Listener, Outcome, RecipeRun, StopRequest, make_procedure
+from procedures.overnight import Listener, Outcome, RecipeRun, StopRequest, check_parameters, make_procedure
 
 PACKAGES = ("labctl", "pymeasure", "pyvisa", "numpy", "scipy", "h5py", "h5netcdf", "pydantic")
 
@@ -62,6 +62,7 @@ def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[St
     Raises `ConnectionLost` before anything moves when instruments do not answer, `StoreError` when the run cannot
     be kept; the table is safe then and what was kept stays readable.
     """
+    check_parameters(plan.steps)
     station = open_station(plan.station)
     started_at = station.clock.now()
     try:

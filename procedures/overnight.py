@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Step
-from labctl.errors import LabError, StepTimeout, Stopped, StoreError
+from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped, StoreError
 from labctl.station.clock import Clock
 from labctl.store.records import EventRecord, RunState, StepRecord, StepState
 from procedures.base import LabProcedure
@@ -50,6 +50,7 @@ class Outcome:
     state: RunState
     reason: str
     coverage: str
+    unsafe: tuple[str, ...] = ()  # one sentence for each device that could not be made safe
 
 
 @dataclass
@@ -180,13 +181,16 @@ class RecipeRun:
     def _outcome(self, problems: Sequence[str]) -> Outcome:
         coverage = self.coverage()
         failed = [name for name, state in self._states.items() if state is StepState.FAILED]
-        if self._stop.asked():
-            return Outcome(RunState.STOPPED, "stopped by the operator", coverage)
+        reasons = list(problems)
         if failed:
-            return Outcome(RunState.FAILED, "; ".join(f"{name}: {self._reasons[name]}" for name in failed), coverage)
-        if problems:
-            return Outcome(RunState.FAILED, "; ".join(problems), coverage)
-        return Outcome(RunState.COMPLETE, "", coverage)
+            others = f" ({', '.join(failed[1:])} failed too)" if len(failed) > 1 else ""
+            reasons.insert(0, f"{failed[0]}: {self._reasons[failed[0]]}{others}")
+        if self._stop.asked():
+            reasons.insert(0, "stopped by the operator")
+            state = RunState.STOPPED
+        else:
+            state = RunState.FAILED if reasons else RunState.COMPLETE
+        return Outcome(state, "; ".join(reasons), coverage, tuple(problems))
 
     def _look_after_instruments(self) -> None:
         for health in self._bench.station.health():
@@ -237,6 +241,28 @@ def execute(step: Step, bench: Bench, stop: StopRequest, listener: Listener) -> 
         raise Stopped(f"{step.name} was stopped by the operator.")
 
 
+def check_parameters(steps: Sequence[Step]) -> None:
+    """Raise `ConfigurationError` that lists every parameter whose value its procedure does not allow."""
+    faults = []
+    for step in steps:
+        procedure = PROCEDURES[step.procedure]()
+        for key, value in step.parameters.items():
+            try:
+                procedure.set_parameters({key: value})
+            except ValueError as error:
+                faults.append(f"step {step.name}: {key} = {value!r} is not allowed; {_allowed(procedure, key, error)}")
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+
+
+def _allowed(procedure: LabProcedure, key: str, error: ValueError) -> str:
+    parameter = procedure.parameter_objects()[key]
+    low, high = getattr(parameter, "minimum", None), getattr(parameter, "maximum", None)
+    if low is None or high is None:
+        return str(error)
+    return f"allowed: {low:g} to {high:g} {parameter.units or ''}".strip()
+
+
 def make_procedure(name: str, parameters: Mapping[str, object], bench: Bench) -> LabProcedure:
     """Return a procedure of the catalogue bound to `bench` with its parameters set.
 
@@ -246,8 +272,7 @@ def make_procedure(name: str, parameters: Mapping[str, object], bench: Bench) ->
     procedure = bound()
     for key, value in parameters.items():
         try:
-            setattr(procedure, key, value)
-            procedure.refresh_parameters()
+            procedure.set_parameters({key: value})
         except ValueError as error:
             raise LabError(
                 f"{name}: {key} = {value!r} is not allowed: {error}.",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.sweep import SweepSettings
-from labctl.errors import LockError
+from labctl.errors import ConfigurationError, LabError, LockError
 from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.quality import Verdict
-from labctl.locks.watch import Loop, while_locked
+from labctl.locks.watch import LockWatch, Loop, while_locked
 from labctl.spectra.acquisition import Acquisition, Averaging, Detector
 from labctl.spectra.trace import Spectrum, Unit
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
 
 POINTS_PER_RBW = 4
+MOST_POINTS = 20001  # of an X-series trace
 TRIES = 3
 LOCKING_S = 25.0  # to lock one homodyne loop, for estimates
 FFT_SWEEP_PER_RBW = 1.5  # duration of one FFT sweep times RBW, for estimates
@@ -34,8 +37,16 @@ class Share:
 
 
 def sweep(centre_hz: float, span_hz: float, rbw_hz: float, vbw_hz: float, averages: int) -> SweepSettings:
-    """Return settings with a point every quarter of the resolution bandwidth, power averaging."""
+    """Return settings with a point every quarter of the resolution bandwidth, power averaging.
+
+    Raises `ConfigurationError` when that is more points than a trace has.
+    """
     points = round(span_hz / rbw_hz * POINTS_PER_RBW) + 1
+    if points > MOST_POINTS:
+        raise ConfigurationError(
+            f"A span of {span_hz:g} Hz at RBW {rbw_hz:g} Hz needs {points} points; a trace has {MOST_POINTS}.",
+            remedy="Take a smaller span or a wider bandwidth.",
+        )
     return SweepSettings(centre_hz - span_hz / 2, centre_hz + span_hz / 2, points, rbw_hz, vbw_hz, averages)
 
 
@@ -65,7 +76,7 @@ def take_trace(
         accepted = bench.station.analyzer.configure_sweep(settings)
         started_at = bench.clock.now()
         with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
-            values_dbm = _run_sweep(procedure, share)
+            values_dbm = _run_sweep(procedure, share, watch)
             verdict = watch.verdict()
         spectrum = Spectrum(accepted.frequency_hz(), values_dbm, Unit.DBM, _acquisition(accepted), name=name)
         bench.record.add_trace(_trace_record(procedure, spectrum, port, accepted, verdict, started_at))
@@ -97,7 +108,8 @@ def open_beams(procedure: LabProcedure) -> None:
     shutters["signal"].open()
 
 
-def _run_sweep(procedure: LabProcedure, share: Share) -> np.ndarray:
+def _run_sweep(procedure: LabProcedure, share: Share, watch: LockWatch) -> NDArray[np.float64]:
+    """Return the trace when it is complete, or as far as it had come when a lock was lost."""
     bench = procedure.on_bench
     analyzer = bench.station.analyzer
     duration = analyzer.duration_s()
@@ -108,10 +120,14 @@ def _run_sweep(procedure: LabProcedure, share: Share) -> np.ndarray:
             elapsed = bench.clock.now() - started_at
             procedure.progress(share.start + (share.end - share.start) * min(1.0, elapsed / max(duration, 1e-3)))
             procedure.wait(min(max(duration - elapsed, 0.05), max(1.0, duration / 20)))
+            if not watch.still_good():
+                analyzer.abort()
+                return analyzer.read_trace()
             if not analyzer.is_sweeping():
                 return analyzer.read_trace()
     except BaseException:
-        analyzer.abort()
+        with suppress(LabError):  # the error that brought us here is the one to tell
+            analyzer.abort()
         raise
 
 

@@ -14,13 +14,30 @@ from labctl.configuration.toml_reading import load_station
 from labctl.station.bring_up import ask_instruments, link_to
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
+from labctl.store.records import RunState, StepState
+
+WIDTH_OF_FILES = 160  # columns where the output is no terminal
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+
+
+def _table(first: str, *others: str, title: str | None = None) -> Table:
+    """Return a table whose first column, the one that people copy, is never cut."""
+    table = Table(title=title)
+    table.add_column(first, no_wrap=True)
+    for other in others:
+        table.add_column(other)
+    return table
 
 
 def list_instruments(station: Path | None) -> int:
     """Print who answered, and what was wrong where nobody did; return the exit status."""
     file = load_station(station or default_station())
     answers = ask_instruments(file, link_to(file))
-    table = Table("instrument", "address", "model", "serial", "firmware", "answered in", title=file.station.name)
+    table = _table("instrument", "address", "model", "serial", "firmware", "answered in", title=file.station.name)
     problems = []
     for name, answer in answers.items():
         address = file.instruments[name].address
@@ -32,7 +49,7 @@ def list_instruments(station: Path | None) -> int:
             table.add_row(name, address, who.model, who.serial, who.firmware, f"{1e3 * answer.latency_s:.1f} ms")
         if answer.driver is not None:
             answer.driver.close()
-    console = Console()
+    console = _console()
     console.print(table)
     for problem in problems:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
@@ -42,11 +59,11 @@ def list_instruments(station: Path | None) -> int:
 def print_runs(runs: Path) -> None:
     """Print the runs, newest first."""
     summaries = Catalogue(runs).list()
-    console = Console()
+    console = _console()
     if not summaries:
         console.print(f"No runs in {runs}.", highlight=False)
         return
-    table = Table("run", "created (UTC)", "state", "coverage", "station", "title")
+    table = _table("run", "created (UTC)", "state", "coverage", "station", "title")
     for run in summaries:
         table.add_row(run.run_id, run.created, str(run.state), run.coverage, run.station_name, run.title)
     console.print(table)
@@ -55,7 +72,7 @@ def print_runs(runs: Path) -> None:
 def print_run(ident: str, runs: Path) -> None:
     """Print how a run ended, its steps, its traces and its results."""
     run = RunReader(Catalogue(runs).find(ident))
-    console = Console()
+    console = _console()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -64,24 +81,20 @@ def print_run(ident: str, runs: Path) -> None:
     if run.reason:
         say(run.reason)
     say(f"{run.manifest.title}; {run.manifest.station_name}, {run.manifest.backend} {run.manifest.scenario}".rstrip())
-    steps = Table("step", "try", "state", "from (s)", "to (s)", "reason")
+    steps = _table("step", "try", "state", "from (s)", "to (s)", "reason")
     for step in run.steps():
-        steps.add_row(
-            step.name,
-            str(step.attempt),
-            str(step.state),
-            _seconds(step.started_at),
-            _seconds(step.ended_at),
-            step.reason,
-        )
+        cut_off = run.state is RunState.CRASHED and step.state is StepState.RUNNING
+        state = "cut off" if cut_off else str(step.state)
+        begin, end = _seconds(step.started_at), _seconds(step.ended_at)
+        steps.add_row(step.name, str(step.attempt), state, begin, end, step.reason)
     console.print(steps)
-    traces = Table("trace", "shape", "unit", "valid", "step")
+    traces = _table("trace", "shape", "unit", "valid", "step")
     for trace in run.traces():
         shape = " x ".join(map(str, trace.shape))
         valid = "yes" if trace.valid else f"NO: {trace.invalid_reason}"
         traces.add_row(trace.name, shape, trace.values_unit, valid, trace.step)
     console.print(traces)
-    results = Table("result", "value", "source")
+    results = _table("result", "value", "source")
     for name, result in sorted(run.results().items()):
         results.add_row(name, value_text(result.value, result.sigma, result.unit), result.source)
     console.print(results)

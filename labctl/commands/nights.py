@@ -119,8 +119,11 @@ def _tell(console: Console, display: NightDisplay, result: NightResult) -> None:
     for name in HEADLINES:
         if name in results:
             console.print(f"  {name:<22} {_value(results[name])}", highlight=False)
+    for problem in outcome.unsafe:
+        console.print(f"NOT SAFE: {problem}", highlight=False, markup=False)
     if outcome.state is not RunState.COMPLETE:
-        console.print("The table was left safe; the data are in the run's folder.", highlight=False)
+        safe = "Look after the devices above" if outcome.unsafe else "The table was left safe"
+        console.print(f"{safe}; the data are in the run's folder.", highlight=False)
 
 
 def _value(result: NamedResult) -> str:

@@ -44,6 +44,11 @@ def check_file(path: Path | str, known_procedures: KnownProcedures | None = None
     return _recipe(file, known_procedures)[1] if _STEP in file.content else _station(file)[1]
 
 
+def is_recipe(path: Path | str) -> bool:
+    """Whether the file at `path` has `[[step]]` tables; raises ConfigurationError if it cannot be read."""
+    return _STEP in _read(path).content
+
+
 def station_text(path: Path | str) -> str:
     """A station file merged with those that it extends, as JSON with sorted keys and the file's own values and units.
 

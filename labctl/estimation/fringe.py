@@ -130,7 +130,7 @@ def fit_fringe(volts: FloatArray, signal: FloatArray, *, saturation: tuple[float
 
 
 def levels_of_turning_fringe(signal: FloatArray) -> tuple[float, float]:
-    """Offset and amplitude of y = y0 + a cos(phi) from readings (n,) whose phase went round often, whatever way it went.
+    """Offset and amplitude of y = y0 + a cos(phi) from readings (n,) whose phase went round often, any way.
 
     Arcsine law: the quantile p of cos is -cos(pi p). Unlike `fit_fringe` it takes no account of noise on the
     signal, so use it where the phase is noisy and the signal is not: additive noise of r amplitudes rms reads as an

@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import wofz
 
+from labctl.physics.line_shape import filtered_lorentzian
 from labctl.spectra.acquisition import (
-    GAUSSIAN_SIGMA_PER_RBW,
     HANN_ENBW_BINS,
     Acquisition,
     FilterShape,
@@ -17,11 +16,6 @@ from labctl.spectra.acquisition import (
 )
 
 ComplexArray = npt.NDArray[np.complex128]
-
-
-def lorentzian(frequency_hz: FloatArray, f0_hz: float, gamma_hz: float) -> FloatArray:
-    """L = 1/(1 + (2 (f - f0)/Gamma)^2), Gamma FWHM in Hz, 1 on resonance."""
-    return np.asarray(1 / (1 + (2 * (frequency_hz - f0_hz) / gamma_hz) ** 2))
 
 
 def broadened_lorentzian(
@@ -33,9 +27,7 @@ def broadened_lorentzian(
     exp(-2 pi i f t) dt with r = (pi Gamma/2) exp(-pi Gamma t + 2 pi i f0 t) and h the window's autocorrelation.
     """
     if acquisition.filter_shape is FilterShape.GAUSSIAN:
-        s = GAUSSIAN_SIGMA_PER_RBW * acquisition.rbw_hz * math.sqrt(2)
-        z = (frequency_hz - f0_hz + 0.5j * gamma_hz) / s
-        return np.asarray(math.sqrt(math.pi) * gamma_hz / (2 * s) * wofz(z).real)
+        return filtered_lorentzian(frequency_hz, f0_hz, gamma_hz, acquisition.rbw_hz)
     hann = acquisition.filter_shape is FilterShape.HANN
     record_s = (HANN_ENBW_BINS if hann else 1.0) / acquisition.enbw_hz
     q: ComplexArray = np.asarray((math.pi * gamma_hz + 2j * math.pi * (frequency_hz - f0_hz)) * record_s, np.complex128)

@@ -16,7 +16,8 @@ from scipy.stats import chi2
 
 from labctl.errors import AnalysisRefused
 from labctl.estimation.estimate import Estimate, Fit
-from labctl.estimation.line_shape import broadened_lorentzian, lorentzian
+from labctl.estimation.line_shape import broadened_lorentzian
+from labctl.physics.line_shape import lorentzian
 from labctl.spectra.trace import Acquisition, Averaging, Detector, FloatArray, Spectrum, Unit
 
 FEWEST_POINTS = 20

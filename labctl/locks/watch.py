@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from labctl.errors import LabError
 from labctl.locks.quality import FRINGE_RMS_TOLERANCE, WITNESS_TOLERANCE, Verdict
 from labctl.station.clock import Clock
 
@@ -42,10 +43,24 @@ class LockWatch:
     clock: Clock
     lost: dict[str, float] = field(default_factory=dict)
     readings: int = 0
+    error: LabError | None = None  # what ended the watch, if anything did
     _bad: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Read every witness once."""
+        """Read every witness once; an instrument that fails ends the watch."""
+        try:
+            self._look()
+        except LabError as error:
+            self.error = error
+            raise
+
+    def still_good(self) -> bool:
+        """Return False once a loop was lost. Raises what ended the watch, so that nobody waits for a blind one."""
+        if self.error is not None:
+            raise self.error
+        return not self.lost
+
+    def _look(self) -> None:
         self.readings += 1
         for loop in self.loops:
             value = loop.witness()

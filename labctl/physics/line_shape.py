@@ -6,10 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import wofz
 
-GAUSSIAN_ENBW_PER_RBW = np.sqrt(
-    np.pi / (4.0 * np.log(2.0))
-)  # 1.0645: noise bandwidth of a Gaussian filter over its -3 dB width
-
 
 def lorentzian(frequency_hz: ArrayLike, f0_hz: float, gamma_hz: float) -> NDArray[np.float64]:
     """Return 1 / (1 + (2 (f - f0) / Gamma)^2): peak 1, full width at half maximum `gamma_hz`."""

@@ -40,6 +40,7 @@ class FaultyWire(WireInstrument):
 
     def on_disconnect(self) -> None:
         """Pass the end of the connection on."""
+        super().on_disconnect()
         self._instrument.on_disconnect()
 
     def on_bytes(self, data: bytes) -> None:
@@ -54,27 +55,21 @@ class FaultyWire(WireInstrument):
         """Return when the next byte is there, if ever."""
         if self._failing() and self._kind is FaultKind.SILENT:
             return None
-        if self._failing() and self._kind is FaultKind.WRONG_MODEL:
+        if self._partly_read or (self._failing() and self._kind is FaultKind.WRONG_MODEL):
             return super().ready_at()
         return self._instrument.ready_at()
 
     def take(self) -> bytes:
-        """Return what comes out of the wire now."""
+        """Return what comes out of the wire now; a reply turns into garbage once, when it comes out first."""
+        read_before = super().take()
         if self._failing() and self._kind is FaultKind.WRONG_MODEL:
-            return super().take()
+            return read_before
         data = self._instrument.take()
-        if not data or not self._failing():
-            return data
-        if self._kind is FaultKind.SILENT:
+        if self._failing() and self._kind is FaultKind.SILENT:
             return b""
-        return self._rng.bytes(GARBAGE_BYTES) + data[-2:]
-
-    def put_back(self, data: bytes) -> None:
-        """Give back bytes that the host did not want yet."""
-        if self._failing() and self._kind is FaultKind.WRONG_MODEL:
-            super().put_back(data)
-        else:
-            self._instrument.put_back(data)
+        if data and self._failing():
+            data = self._rng.bytes(GARBAGE_BYTES) + data[-2:]
+        return read_before + data
 
     def discard_output(self) -> None:
         """Forget everything not yet read by the host."""

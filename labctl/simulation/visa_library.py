@@ -123,7 +123,9 @@ class SimulatedVisaLibrary(VisaLibraryBase):
         if opened is None:
             return None, self._fail(session, StatusCode.error_invalid_object)
         if attribute == ResourceAttribute.asrl_avalaible_number:
-            return len(opened.instrument.take()), StatusCode.success
+            waiting = opened.instrument.take()
+            opened.instrument.put_back(waiting)
+            return len(waiting), StatusCode.success
         return opened.attributes.get(attribute, 0), StatusCode.success
 
     def set_attribute(self, session: VISASession, attribute: ResourceAttribute, attribute_state: Any) -> StatusCode:

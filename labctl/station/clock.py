@@ -144,9 +144,8 @@ class WallClock:
             registration.run()
             if not registration.cancelled:
                 with self._changed:
-                    heapq.heappush(
-                        self._due, (max(due + registration.period_s, time.monotonic()), number, registration)
-                    )
+                    following = _next_due(due, registration.period_s, time.monotonic())
+                    heapq.heappush(self._due, (following, number, registration))
 
 
 class SimulatedClock:
@@ -175,8 +174,7 @@ class SimulatedClock:
             self._timebase.elapse(max(0.0, due - self.now()))
             registration.run()
             if not registration.cancelled:
-                # A wire that was busy for longer than a period makes a task late, never twice.
-                heapq.heappush(self._due, (max(due + registration.period_s, self.now()), number, registration))
+                heapq.heappush(self._due, (_next_due(due, registration.period_s, self.now()), number, registration))
         if not self._interrupted:
             self._timebase.elapse(max(0.0, end - self.now()))
         self._interrupted = False
@@ -190,3 +188,11 @@ class SimulatedClock:
         registration = Registration(name, period_s, task)
         heapq.heappush(self._due, (self.now() + period_s, next(self._numbers), registration))
         return registration
+
+
+def _next_due(due: float, period_s: float, now: float) -> float:
+    """Return when a task that fell due at `due` is due again: on its beat, or a period from now where it missed one.
+
+    A wire that was busy for longer than a period makes a task late; it never runs twice to make up for it.
+    """
+    return due + period_s if due + period_s > now else now + period_s

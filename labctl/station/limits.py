@@ -25,7 +25,7 @@ class Limit:
         """
         if not math.isfinite(value) or not self.low <= value <= self.high:
             raise LimitError(
-                f"{self.what}: {value:g} {self.unit} is outside {self.low:g} to {self.high:g} "
+                f"{self.what}: {value:.12g} {self.unit} is outside {self.low:g} to {self.high:g} "
                 f"{self.unit}; nothing was sent.",
                 remedy=f"The limit is {self.key} of the station file.",
             )

@@ -12,7 +12,7 @@ import pyvisa
 
 from drivers.base import Driver, Identity
 from labctl.configuration.station_file import Instrument, StationFile
-from labctl.errors import ConnectionLost, InstrumentError, LabError, WrongInstrument
+from labctl.errors import ConnectionLost, InstrumentError, LabError, StationNotOpened, WrongInstrument
 from labctl.station.driver_registry import REGISTRY
 
 MOST_THREADS = 16
@@ -42,17 +42,14 @@ def open_instruments(station: StationFile, visa_library: Any, *, concurrent: boo
 
 
 def require_all(answers: Mapping[str, Answer]) -> dict[str, Driver]:
-    """Return the drivers. Raises `ConnectionLost` that lists every instrument that failed, after closing the others."""
+    """Return the drivers. Raises `StationNotOpened` with every instrument that failed, after closing the others."""
     failed = [answer for answer in answers.values() if answer.error is not None]
     drivers = {name: answer.driver for name, answer in answers.items() if answer.driver is not None}
     if not failed:
         return drivers
     for driver in drivers.values():
-        driver.close()
-    lines = "\n".join(f"  {answer.name}: {answer.error}" for answer in failed)
-    raise ConnectionLost(
-        "station", f"{len(failed)} of {len(answers)} instruments did not open; nothing was moved:\n{lines}\n "
-    )
+        _close_quietly(driver)
+    raise StationNotOpened({answer.name: answer.error for answer in failed if answer.error}, len(answers))
 
 
 def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[str, Any]) -> Answer:
@@ -79,15 +76,26 @@ def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[s
         driver.initialise()
     except LabError as error:
         _close_quietly(driver)
-        return Answer(name, None, None, error, time.perf_counter() - started)
+        return Answer(name, None, None, _with_place(instrument, error), time.perf_counter() - started)
     except (pyvisa.errors.Error, OSError, ValueError) as error:
         _close_quietly(driver)
         return Answer(name, None, None, _cannot_open(name, instrument, error), time.perf_counter() - started)
     return Answer(name, driver, identity, None, time.perf_counter() - started)
 
 
+def _with_place(instrument: Instrument, error: LabError) -> LabError:
+    """Return the error of a driver, saying what was expected where; drivers know neither."""
+    if instrument.address not in str(error):
+        error.args = (f"{error} The station file expects {instrument.model} at {instrument.address}.",)
+    if not error.remedy:
+        error.remedy = "Check the address and the cable."
+        error.args = (f"{error} {error.remedy}",)
+    return error
+
+
 def _cannot_open(name: str, instrument: Instrument, error: Exception) -> InstrumentError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = error.description if isinstance(error, pyvisa.errors.VisaIOError) else str(error)
+    reason = text.strip().rstrip(".").splitlines()[0] if text.strip() else type(error).__name__
     return ConnectionLost(
         name,
         f"cannot be reached at {instrument.address} ({reason})",

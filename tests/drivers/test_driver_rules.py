@@ -32,12 +32,13 @@ _CODE = re.compile(r"^\s*(?:#.*|\"\"\".*?\"\"\")$", re.MULTILINE)
 
 def classes_of_drivers() -> list[type[Any]]:
     """Return every Instrument and Channel class that the package defines."""
-    found = []
-    for module in pkgutil.walk_packages(drivers.__path__, "drivers."):
-        for item in vars(importlib.import_module(module.name)).values():
-            if isinstance(item, type) and issubclass(item, Instrument | Channel) and item.__module__ == module.name:
-                found.append(item)
-    return found
+    modules = [found.name for found in pkgutil.walk_packages(drivers.__path__, "drivers.")]
+    return [
+        item
+        for module in modules
+        for item in vars(importlib.import_module(module)).values()
+        if isinstance(item, type) and issubclass(item, Instrument | Channel) and item.__module__ == module
+    ]
 
 
 CLASSES = classes_of_drivers()
@@ -157,13 +158,12 @@ def test_the_walk_finds_drivers_and_channels() -> None:
 
 
 @pytest.mark.parametrize("cls", INSTRUMENTS)
-def test_a_mock_adapter_is_enough_and_nothing_is_sent(cls: type[Driver]) -> None:
+def test_a_mock_adapter_is_enough_and_nothing_is_sent(cls: Callable[..., Driver]) -> None:
     adapter = MagicMock()
     driver = cls(adapter=adapter)
     assert driver.adapter is adapter
     assert adapter.method_calls == []
-    assert next(iter(inspect.signature(cls.__init__).parameters.values())).name == "self"
-    assert list(inspect.signature(cls.__init__).parameters)[1] == "adapter"
+    assert next(iter(inspect.signature(cls).parameters)) == "adapter"
 
 
 def test_a_driver_that_talks_when_it_is_made_is_noticed() -> None:
@@ -173,13 +173,13 @@ def test_a_driver_that_talks_when_it_is_made_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("cls", INSTRUMENTS)
-def test_the_name_can_be_chosen_and_has_a_default(cls: type[Driver]) -> None:
+def test_the_name_can_be_chosen_and_has_a_default(cls: Callable[..., Driver]) -> None:
     assert cls(MagicMock(), name="Name_Test").name == "Name_Test"
     assert len(cls(MagicMock()).name) > 3
 
 
 @pytest.mark.parametrize("cls", INSTRUMENTS)
-def test_keywords_reach_the_link(cls: type[Driver]) -> None:
+def test_keywords_reach_the_link(cls: Callable[..., Driver]) -> None:
     with pytest.raises(ValueError, match="'kwarg_test' is not a valid attribute"):
         cls("ASRL2::INSTR", visa_library="@sim", kwarg_test=True)
 
@@ -203,7 +203,7 @@ def test_bad_docstrings_are_noticed() -> None:
 
 
 @pytest.mark.parametrize("cls", INSTRUMENTS)
-def test_no_absurd_value_is_ever_sent(cls: type[Driver]) -> None:
+def test_no_absurd_value_is_ever_sent(cls: Callable[..., Driver]) -> None:
     root = cls(MagicMock())
     checked = 0
     for owner in family(root):

@@ -9,8 +9,9 @@ from scipy.integrate import quad_vec
 from scipy.signal import fftconvolve, lfilter
 
 from labctl.errors import AnalysisRefused
-from labctl.estimation.line_shape import broadened_lorentzian, lorentzian
+from labctl.estimation.line_shape import broadened_lorentzian
 from labctl.estimation.mechanical_mode import ModeGuess, fit_mode
+from labctl.physics.line_shape import lorentzian
 from labctl.spectra.trace import Acquisition, Averaging, Detector, FilterShape, Spectrum, Unit
 
 F_START = 4.275e6

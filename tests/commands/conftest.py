@@ -1,0 +1,41 @@
+"""A short night: the whole way from a cold table to results, with few averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from labctl.configuration.templates import template_directory
+
+SHORT = {
+    "parameters = { averages = 5000 }": "parameters = { averages = 400 }",
+    'procedure = "joint_spectrum_analyzer"': 'procedure = "joint_spectrum_analyzer"\n'
+    "parameters = { averages = 100, resonance_averages = 10 }",
+    'procedure = "joint_spectrum_digitizer"': 'procedure = "joint_spectrum_digitizer"\nparameters = { records = 40 }',
+}
+
+
+@pytest.fixture(scope="session")
+def short_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped recipe with few averages."""
+    text = (template_directory() / "overnight.toml").read_text(encoding="utf-8")
+    for long, short in SHORT.items():
+        assert long in text
+        text = text.replace(long, short)
+    path = tmp_path_factory.mktemp("recipe") / "short.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def station_with(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a maker of station files that extend the simulated table."""
+
+    def make(text: str) -> Path:
+        path = tmp_path / "station.toml"
+        path.write_text(f'extends = "{template_directory() / "simulated.toml"}"\n{text}', encoding="utf-8")
+        return path
+
+    return make

@@ -1,0 +1,73 @@
+"""The smaller commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RECORDING = Path(__file__).parent.parent / "data" / "squeezing_aggarwal2020"
+LABCTL = [sys.executable, "-m", "labctl"]
+
+
+def labctl(*arguments: object) -> str:
+    command = [*LABCTL, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+
+
+def test_analyse_squeezing_gives_the_published_level_of_a_real_recording() -> None:
+    output = labctl(
+        *("analyse", "squeezing", RECORDING / "pos_80mV_FFT1.dat", "--shot", RECORDING / "shot_1100mV_25kavg.dat"),
+        *(
+            "--shot-band",
+            "20e3",
+            "100e3",
+            "--shot-average",
+            "amplitude",
+            "--band",
+            "43e3",
+            "47e3",
+            "--unit",
+            "V",
+            "--json",
+        ),
+    )
+    found = json.loads(output)
+    assert found["shot_level"]["value"] == pytest.approx(1.46328510528e-06, rel=1e-9)
+    assert found["band_mean_db"]["value"] == pytest.approx(-0.665, abs=5e-4)
+    assert found["shot_level"]["sigma"] > 0 and found["band_mean_db"]["sigma"] > 0
+
+
+def test_analyse_without_bands_takes_the_whole_axis(tmp_path: Path) -> None:
+    text = "\n".join(f"{f} {1e-6 * (1 + 0.01 * (f % 7))}" for f in range(0, 40000, 100))
+    for name in ("signal.txt", "shot.txt"):
+        (tmp_path / name).write_text(text)
+    output = labctl(
+        "analyse", "squeezing", tmp_path / "signal.txt", "--shot", tmp_path / "shot.txt", "--out", tmp_path / "o.csv"
+    )
+    assert "band mean" in output and "100 to 39900 Hz" in output
+    assert len((tmp_path / "o.csv").read_text().splitlines()) > 390
+
+
+def test_instruments_lists_who_answered() -> None:
+    output = labctl("instruments")
+    for word in ("N9020A", "8742", "SIM900", "MDT693B", "1091", "REDPITAYA"):
+        assert word in output
+
+
+def test_a_single_procedure_runs_what_it_needs_on_a_cold_table(tmp_path: Path) -> None:
+    output = labctl("run", "lock_homodyne", "sensor=3", "--runs", tmp_path)
+    assert "Run complete, 3 of 3 steps." in output
+    assert "sensor3.visibility" in labctl("show", "last", "--runs", tmp_path)
+    assert "complete" in labctl("runs", "--runs", tmp_path)
+
+
+def test_help_needs_no_numpy() -> None:
+    """Help must answer at once, so the commands import what they need only when they run."""
+    script = "import sys; sys.argv = ['labctl', '--help']\nfrom labctl.cli import main\ntry:\n main()\nexcept SystemExit: pass\n"
+    script += "print([m for m in ('numpy', 'scipy', 'pyvisa', 'pymeasure', 'h5py', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -14,6 +14,7 @@ from labctl.store.documents import MANIFEST_FILE, read_manifest
 from labctl.store.failures import reported
 from labctl.store.reader import CRASH_REASON, state_of
 from labctl.store.records import RunState, RunSummary
+from labctl.store.rows import storable
 
 CATALOGUE_FILE = "catalogue.db"
 LATEST = "last"
@@ -156,9 +157,14 @@ def summarise(folder: Path) -> RunSummary:
 def _enter(connection: sqlite3.Connection, run: RunSummary) -> None:
     connection.execute(
         f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(run.path.name, run.run_id, run.created, run.title, run.station_name),
-            *(run.backend, run.state.value, run.reason, run.coverage),
+        tuple(
+            map(
+                storable,
+                (
+                    *(run.path.name, run.run_id, run.created, run.title, run.station_name),
+                    *(run.backend, run.state.value, run.reason, run.coverage),
+                ),
+            )
         ),
     )
 

@@ -42,13 +42,13 @@ def insert_trace(connection: sqlite3.Connection, trace: TraceRecord) -> int:
         "started_at, ended_at, axis_id, dtype, shape, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             trace.name,
-            _text(trace.step),
-            _text(trace.axis_name),
-            _text(trace.axis_unit),
-            _text(trace.values_unit),
-            _text(json_codec.encode(trace.conventions, f"conventions of {where}")),
+            storable(trace.step),
+            storable(trace.axis_name),
+            storable(trace.axis_unit),
+            storable(trace.values_unit),
+            storable(json_codec.encode(trace.conventions, f"conventions of {where}")),
             bool(trace.valid),
-            _text(trace.invalid_reason),
+            storable(trace.invalid_reason),
             float(trace.started_at),
             float(trace.ended_at),
             axis_id,
@@ -64,7 +64,7 @@ def insert_event(connection: sqlite3.Connection, event: EventRecord) -> None:
     """Insert a checked event."""
     connection.execute(
         "INSERT INTO events (at, level, source, text) VALUES (?, ?, ?, ?)",
-        (float(event.at), event.level, _text(event.source), _text(event.text)),
+        (float(event.at), event.level, storable(event.source), storable(event.text)),
     )
 
 
@@ -76,9 +76,9 @@ def insert_result(connection: sqlite3.Connection, result: NamedResult) -> None:
             result.name,
             result.value,
             result.sigma,
-            _text(result.unit),
-            _text(result.convention),
-            _text(result.source),
+            storable(result.unit),
+            storable(result.convention),
+            storable(result.source),
         ),
     )
 
@@ -91,14 +91,14 @@ def upsert_step(connection: sqlite3.Connection, step: StepRecord) -> None:
         "state = excluded.state, started_at = excluded.started_at, ended_at = excluded.ended_at, "
         "reason = excluded.reason, parameters = excluded.parameters",
         (
-            _text(step.name),
+            storable(step.name),
             int(step.attempt),
-            _text(step.procedure),
+            storable(step.procedure),
             StepState(step.state).value,
             step.started_at if step.started_at is None else float(step.started_at),
             step.ended_at if step.ended_at is None else float(step.ended_at),
-            _text(step.reason),
-            _text(json_codec.encode(step.parameters, f"parameters of step {step.name}")),
+            storable(step.reason),
+            storable(json_codec.encode(step.parameters, f"parameters of step {step.name}")),
         ),
     )
 
@@ -108,11 +108,11 @@ def insert_snapshot(connection: sqlite3.Connection, snapshot: InstrumentSnapshot
     connection.execute(
         "INSERT INTO snapshots (name, driver, address, identity, settings) VALUES (?, ?, ?, ?, ?)",
         (
-            _text(snapshot.name),
-            _text(snapshot.driver),
-            _text(snapshot.address),
-            _text(snapshot.identity),
-            _text(json_codec.encode(snapshot.settings, f"snapshot of {snapshot.name}")),
+            storable(snapshot.name),
+            storable(snapshot.driver),
+            storable(snapshot.address),
+            storable(snapshot.identity),
+            storable(json_codec.encode(snapshot.settings, f"snapshot of {snapshot.name}")),
         ),
     )
 
@@ -263,6 +263,6 @@ def _info(row: tuple[Any, ...]) -> TraceInfo:
     )
 
 
-def _text(text: str) -> str:
+def storable(text: str) -> str:
     # Lone surrogates, from bytes that an instrument should not have sent, are no UTF-8 and SQLite refuses them.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,159 @@
+"""How figures look, and how a figure becomes text that a page can hold.
+
+The only place that sets matplotlib's options.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
+
+from labctl.errors import LabError
+from labctl.report.wording import MINUS
+
+PAGE_WIDTH_IN = 10.0  # drawn at about 106 px an inch on a page of 1060 px, so 9 pt is 13 px
+POINTS_PER_INCH = 72.0
+LABEL_HEIGHT_PT = 12.0
+LONGEST_LABEL = 48
+
+# Okabe and Ito's palette; each is used together with a dash style, a marker or a word.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#5A5A5A"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+_OPTIONS: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so every machine draws the same
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a name with dollar signs is a name
+    "svg.fonttype": "path",  # looks the same without the font
+    "svg.hashsalt": "labctl",  # the same figure gives the same bytes
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """A figure with its words: the caption for everybody, `alt` for who cannot see it."""
+
+    figure: Figure
+    caption: str
+    alt: str
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Figures made and saved inside the block look and read the same on every machine, whatever its own options."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        for option, value in _OPTIONS.items():
+            matplotlib.rcParams[option] = value
+        yield
+
+
+def new_figure(height_in: float) -> Figure:
+    """A figure of the page's width."""
+    return Figure(figsize=(PAGE_WIDTH_IN, height_in), layout="constrained")
+
+
+def as_data_uri(figure: Figure) -> str:
+    """The figure as SVG inside a data URI, the same bytes every time."""
+    buffer = io.BytesIO()
+    # savefig would draw everything a second time only to find the layout, which drawing itself does.
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def label_text(text: str) -> str:
+    """A name that came from outside, on one line, cut, and with letters that the font has not replaced."""
+    font = get_font(findfont("DejaVu Sans"))
+    shown = "".join(letter if letter >= " " and font.get_char_index(ord(letter)) else "\ufffd" for letter in text)
+    return shown if len(shown) <= LONGEST_LABEL else shown[: LONGEST_LABEL - 1] + "…"
+
+
+def label_right(axes: Axes, levels: Sequence[float], texts: Sequence[str], colours: Sequence[str]) -> None:
+    """Write a label beside the right end of each line, pushed apart where they would overlap."""
+    low, high = axes.get_ylim()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    height_pt = axes.get_position().height * figure.get_size_inches()[1] * POINTS_PER_INCH
+    gap = LABEL_HEIGHT_PT / max(height_pt, 1.0) * (high - low)
+    order = sorted(range(len(levels)), key=lambda i: levels[i])
+    placed: dict[int, float] = {}
+    for i in order:
+        below = max(placed.values(), default=-np.inf)
+        placed[i] = max(min(max(levels[i], low), high), below + gap)
+    shift = max(0.0, max(placed.values(), default=low) - high) / 2.0
+    for i, level in placed.items():
+        axes.annotate(
+            texts[i],
+            xy=(1.0, levels[i]),
+            xytext=(1.012, level - shift),
+            xycoords=("axes fraction", "data"),
+            textcoords=("axes fraction", "data"),
+            color=colours[i],
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def note(axes: Axes, text: str, across: float, level: float, **style: Any) -> None:
+    """Text inside the axes: `across` as a fraction of the width, `level` in the units of the vertical axis."""
+    axes.annotate(text, xy=(across, level), xycoords=("axes fraction", "data"), **style)
+
+
+def why_not(error: Exception) -> str:
+    """Why something was not drawn: an error of ours in its own words, any other as a fault of the data."""
+    if isinstance(error, LabError):
+        return str(error)
+    return f"The data cannot be drawn ({type(error).__name__}: {error})."
+
+
+def shot_line(axes: Axes, *, vertical: bool = False) -> None:
+    """The reference of all noise reductions: 0 dB, dotted."""
+    draw = axes.axvline if vertical else axes.axhline
+    draw(0.0, color=BLACK, linewidth=1.1, linestyle=DASHES[2], zorder=2.5)
+
+
+def megahertz_ticks(axes: Axes) -> None:
+    """Frequency axis in MHz without an offset."""
+    formatter = ScalarFormatter(useOffset=False)
+    formatter.set_scientific(False)
+    axes.xaxis.set_major_formatter(formatter)
+
+
+def signed_ticks(axes: Axes) -> None:
+    """Ticks of an axis of offsets: +500, 0, −500."""
+
+    def written(value: float, position: int | None = None) -> str:
+        return f"{value:+,.0f}".replace(",", "\u202f").replace("-", MINUS) if value else "0"
+
+    axes.xaxis.set_major_formatter(FuncFormatter(written))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))

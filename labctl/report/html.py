@@ -1,0 +1,79 @@
+"""The report of a run: one HTML file that needs nothing else, made from the run folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
+
+from labctl.errors import StoreError
+from labctl.report.calibration import sensor_blocks, table_rows
+from labctl.report.contents import RunContents, read_run
+from labctl.report.conventions import GENERAL, meanings, trace_lines
+from labctl.report.headline import checks, readings
+from labctl.report.incidents import incidents
+from labctl.report.instruments import instrument_lines
+from labctl.report.overview import overview
+from labctl.report.published import published_quantities
+from labctl.report.wording import NOT_MEASURED, displayable
+from labctl.store.durable import write_durably
+from labctl.store.failures import reported
+
+REPORT_FILE = "report.html"
+TEMPLATE = "report.html.j2"
+
+
+def write_report(run: Path, destination: Path | None = None) -> Path:
+    """Write the report of the run folder `run` and return where it is: `destination`, or report.html in the folder.
+
+    The file is whole or absent: it is written aside and renamed. The same run gives the same bytes. Raises StoreError
+    when the folder is no run or the file cannot be written; anything else that is missing is said in the report.
+    """
+    place = Path(run) / REPORT_FILE if destination is None else Path(destination)
+    if place.is_dir():
+        raise StoreError(f"{place} is a folder.", remedy="Give the name of a file for the report.")
+    page = render(read_run(Path(run)))
+    with reported("write the report", place.parent):
+        write_durably(place, page.encode("utf-8", "backslashreplace"))
+    return place
+
+
+def render(run: RunContents) -> str:
+    """The page as text."""
+    from labctl.report.figures import draw_all  # matplotlib takes a second to load: only who draws should wait
+
+    quantities = published_quantities(run)
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            run=run,
+            manifest=run.manifest,
+            overview=overview(run),
+            readings=readings(run),
+            checks=checks(run),
+            incidents=incidents(run),
+            quantities=[quantity for quantity in quantities if quantity.is_measured],
+            unmeasurable=[quantity for quantity in quantities if not quantity.is_measured],
+            blocks=sensor_blocks(run),
+            table_rows=table_rows(run),
+            drawings=draw_all(run, quantities),
+            general_conventions=GENERAL,
+            meanings=meanings(run),
+            traces=trace_lines(run),
+            instruments=instrument_lines(run),
+            not_measured=NOT_MEASURED,
+        )
+    )
+
+
+def _environment(loader: BaseLoader | None = None) -> Environment:
+    """Escapes every string, and writes out control characters: what instruments answer is not to be trusted."""
+    return Environment(
+        loader=loader or PackageLoader("labctl.report", package_path=""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: displayable(value) if type(value) is str else value,
+    )

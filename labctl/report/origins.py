@@ -1,0 +1,62 @@
+"""Which procedure gives which result, and why a result is missing."""
+
+from __future__ import annotations
+
+import re
+
+from labctl.report.contents import RunContents
+from labctl.report.wording import STEP_MARKS
+from labctl.store.records import StepRecord, StepState
+
+_PROCEDURES = {
+    "oven.temperature_c": "warm_oven",
+    "source.pump_parameter": "lock_source",
+    "source.parametric_gain": "lock_source",
+    "source.squeezing_db": "source_squeezing",
+    "individual.mean_db": "source_squeezing",
+    "network.channel_efficiency": "source_squeezing",
+    "joint.clearance_db": "noise_floor",
+    "joint.raw_db": "joint_spectrum_analyzer",
+    "joint.digital_db": "joint_spectrum_digitizer",
+    "joint.rephased_db": "joint_spectrum_digitizer",
+    "sensor.marginal_db": "joint_spectrum_digitizer",
+    "sensor.conditional_db": "joint_spectrum_digitizer",
+    "sensor.lock_residual_rad": "lock_homodyne",
+    "sensor.visibility": "lock_homodyne",
+    "sensor.f0_hz": "individual_spectrum",
+    "sensor.gamma_hz": "individual_spectrum",
+    "sensor.peak_to_shot": "individual_spectrum",
+    "sensor.individual_db": "individual_spectrum",
+    "sensor.clearance_db": "noise_floor",
+}
+_NUMBERED = re.compile(r"sensor([0-9]+)\.")
+_SENSOR_PARAMETER = "sensor"
+
+
+def why_missing(result: str, run: RunContents) -> str:
+    """Why the run has no such result, in one clause, from its step journal."""
+    procedure = _PROCEDURES.get(_NUMBERED.sub("sensor.", result))
+    if procedure is None:
+        return "no procedure measures it"
+    return why_unmeasured(procedure, run, _sensor_of(result))
+
+
+def why_unmeasured(procedure: str, run: RunContents, sensor: int | None = None) -> str:
+    """Why nothing came of a procedure, for one sensor where the procedure serves one at a time."""
+    steps = [step for step in run.steps if step.procedure == procedure and _serves(step, sensor)]
+    if not steps:
+        return f"no step of the run is a {procedure}" if run.steps else "the run has no steps in its journal"
+    last = steps[-1]
+    if last.state is StepState.DONE:
+        return f"step {last.name} was done without giving it"
+    reason = f" ({last.reason})" if last.reason else ""
+    return f"step {last.name}: {STEP_MARKS[last.state].word}{reason}"
+
+
+def _sensor_of(result: str) -> int | None:
+    found = _NUMBERED.match(result)
+    return int(found[1]) if found else None
+
+
+def _serves(step: StepRecord, sensor: int | None) -> bool:
+    return sensor is None or step.parameters.get(_SENSOR_PARAMETER, sensor) == sensor

@@ -1,0 +1,129 @@
+"""Published, model and measured numbers side by side."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from report_runs import Night, write_night
+
+from labctl.report.contents import read_run
+from labctl.report.origins import _PROCEDURES, why_missing, why_unmeasured
+from labctl.report.published import (
+    ROUNDING_SIGMA_PER_STEP,
+    Reference,
+    distance,
+    published_quantities,
+    rows_by_result,
+)
+from labctl.store.records import NamedResult
+from procedures.catalogue import PROCEDURES
+
+
+def result(value: float, sigma: float, unit: str = "dB", name: str = "joint.raw_db") -> NamedResult:
+    return NamedResult(name, value, sigma, unit, "", "a_step")
+
+
+@pytest.mark.parametrize(
+    ("value", "word", "sigmas", "side"),
+    [
+        (-3.65, "agrees", "1.0", "above"),
+        (-3.80, "agrees", "2.0", "below"),
+        (-3.82, "borderline", "2.4", "below"),
+        (-3.50, "disagrees", "4.0", "above"),
+        (-90.0, "disagrees", "> 99", "below"),
+    ],
+)
+def test_distance_in_sigma_and_in_words(value: float, word: str, sigmas: str, side: str) -> None:
+    found = distance(result(value, 0.03), Reference(-3.7, 0.04, "−3.7"))
+    assert found.text == f"{word}, {sigmas}\u00a0σ {side}"
+    assert found.mark.word == word
+    assert found.sigmas == pytest.approx((value + 3.7) / 0.05)
+
+
+def test_without_any_uncertainty_nothing_is_claimed() -> None:
+    found = distance(result(-3.7, 0.0), Reference(-3.7, 0.0, "−3.7"))
+    assert math.isnan(found.sigmas) and "no uncertainty" in found.text
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> Path:
+    return write_night(tmp_path / "runs", "nothing", Night(traces=False, results=False))
+
+
+def with_results(tmp_path: Path, *found: NamedResult, sensors: int = 4) -> Path:
+    night = Night(sensors=sensors, traces=False, results=False, extra_results=list(found))
+    return write_night(tmp_path / "runs", "some", night)
+
+
+def test_a_printed_number_counts_with_its_rounding(tmp_path: Path) -> None:
+    run = read_run(with_results(tmp_path, result(-3.76, 0.0)))
+    row = rows_by_result(published_quantities(run))["joint.raw_db"]
+    assert row.published is not None and row.published.text == "−3.7\u00a0dB"
+    assert row.published.sigma == pytest.approx(0.1 * ROUNDING_SIGMA_PER_STEP)
+    assert row.from_published is not None and row.from_published.sigmas == pytest.approx(-0.06 / (0.1 / math.sqrt(12)))
+    assert row.from_model is not None and row.from_model.sigmas == pytest.approx(9.3)  # -4.69 +- 0.10
+
+
+def test_each_sensor_has_its_own_printed_number(tmp_path: Path) -> None:
+    run = read_run(with_results(tmp_path, result(4.30101e6, 1.0, "Hz", "sensor2.f0_hz")))
+    rows = rows_by_result(published_quantities(run))
+    assert rows["sensor2.f0_hz"].published == Reference(4.301e6, 1e3 * ROUNDING_SIGMA_PER_STEP, "4.301\u00a0MHz")
+    assert rows["sensor2.f0_hz"].measured == "4\u202f301\u202f010.0\u00a0±\u00a01.0\u00a0Hz"
+    assert rows["sensor3.f0_hz"].measured == ""
+
+
+def test_another_number_of_sensors_is_not_compared(tmp_path: Path) -> None:
+    run = read_run(
+        with_results(tmp_path, result(-1.7, 0.1, "dB", "sensor1.conditional_db"), result(-3.7, 0.1), sensors=6)
+    )
+    rows = rows_by_result(published_quantities(run))
+    assert rows["sensor1.conditional_db"].measured and rows["sensor1.conditional_db"].from_model is None
+    assert rows["joint.raw_db"].from_model is not None  # the sum of equal shares does not depend on their number
+
+
+def test_another_unit_is_not_compared(tmp_path: Path) -> None:
+    row = rows_by_result(published_quantities(read_run(with_results(tmp_path, result(-3.7, 0.1, "V")))))["joint.raw_db"]
+    assert row.measured.endswith("V") and row.from_published is None and row.from_model is None
+
+
+def test_the_file_of_published_values_is_consistent(nothing: Path) -> None:
+    quantities = published_quantities(read_run(nothing))
+    rows = rows_by_result(quantities)
+    assert {"joint.raw_db", "joint.rephased_db", "source.squeezing_db", "sensor4.gamma_hz"} <= set(rows)
+    for name, row in rows.items():
+        assert "no procedure" not in row.missing, name
+    for quantity in quantities:
+        for row in quantity.rows:
+            assert row.published is not None or row.model is not None
+            assert row.published is None or row.published.sigma > 0.0 or not row.result_name
+    assert sum(not quantity.is_measured for quantity in quantities) >= 8
+
+
+def test_the_published_values_say_what_the_model_gives(nothing: Path) -> None:
+    """The model numbers of the file, again from their formulae."""
+    v = 10**-0.71
+    joint = 1 - 0.82 * (1 - v)
+    decibels = {
+        "joint.raw_db": joint,
+        "individual.mean_db": 1 - (1 - joint) / 4,
+        "sensor1.conditional_db": 1 / (1 + (1 - joint) / (4 * joint)),
+    }
+    rows = rows_by_result(published_quantities(read_run(nothing)))
+    for name, ratio in decibels.items():
+        model = rows[name].model
+        assert model is not None and model.value == pytest.approx(10 * math.log10(ratio), abs=0.01), name
+    efficiency = rows["network.channel_efficiency"].model
+    assert efficiency is not None and efficiency.value == pytest.approx(0.92 * 0.99 * 0.95**2, abs=5e-4)
+
+
+def test_reasons_name_the_step(tmp_path: Path) -> None:
+    run = read_run(with_results(tmp_path))
+    assert why_missing("sensor3.f0_hz", run) == "step individual_spectrum.3 was done without giving it"
+    assert why_missing("sensor3.colour", run) == "no procedure measures it"
+    assert why_unmeasured("ringdown", run) == "no step of the run is a ringdown"
+
+
+def test_every_procedure_of_the_origins_exists() -> None:
+    assert set(_PROCEDURES.values()) <= set(PROCEDURES)

@@ -3,12 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-all check bench clean
 
 demo: .venv/demo-installed
 	$(BIN)/labctl overnight
 
 test: .venv/test-installed
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# The long statistical checks too, which `make test` runs in a reduced form.
+test-all: .venv/test-installed
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Formatting, lint and types.

@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import math
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pymeasure
 import pyvisa
 from numpy.typing import NDArray
+from pymeasure.adapters import VISAAdapter
 from pymeasure.instruments import Channel, Instrument
 
 from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply
 
 _WANTS_INCLUDE_SCPI = tuple(int(part) for part in pymeasure.__version__.split(".")[:2]) < (0, 17)
+# pyvisa only warns of a reply with another end than agreed; here that is an error like any other.
+warnings.filterwarnings("error", message="read string doesn't end with termination", category=UserWarning)
 _LARGEST_BLOCK_BYTES = 256 * 2**20
 _DRAIN_TIMEOUT_MS = 50
-_MOST_DRAINED_BYTES = 2**20
+_LONGEST_DRAIN_S = 10.0  # real time
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,23 @@ class Driver(Instrument):  # type: ignore[misc]
     Subclasses override `read_identity`, and `check_errors` where the instrument has an error queue.
     """
 
+    # pymeasure guards every attribute read for its dynamic properties, at half a microsecond each and sixty reads a
+    # query; no driver here has such properties.
+    __getattribute__ = object.__getattribute__
+
+    adapter: Any
+
+    tells_late_replies_apart: ClassVar[bool] = False
+    """True where the protocol marks which question a reply answers, or the driver asks for a mark after silence."""
+
+    moving_settings: ClassVar[frozenset[str]] = frozenset()
+    """Names of properties, channels' too, that move light, heat, voltage or a stage: never put back behind anybody."""
+
     def __init__(self, adapter: Any, name: str, **kwargs: Any) -> None:
         self._transaction = threading.RLock()
         self._out_of_step = False
+        self._link = (adapter, dict(kwargs))
+        self.on_setting: Callable[[str, Any], None] | None = None
         if _WANTS_INCLUDE_SCPI:
             kwargs.setdefault("includeSCPI", False)
         super().__init__(adapter, name, **kwargs)
@@ -83,7 +102,11 @@ class Driver(Instrument):  # type: ignore[misc]
             except pyvisa.errors.VisaIOError as error:
                 self._out_of_step = True
                 raise self._link_error(error, command) from error
-            except (OSError, pyvisa.errors.InvalidSession) as error:
+            except pyvisa.errors.InvalidSession as error:
+                raise ConnectionLost(
+                    self.name, "is not connected", command=command, remedy="Check cable, power and address."
+                ) from error
+            except OSError as error:
                 self._out_of_step = True
                 raise ConnectionLost(
                     self.name, f"the link broke ({error})", command=command, remedy="Check cable, power and address."
@@ -97,8 +120,17 @@ class Driver(Instrument):  # type: ignore[misc]
                     reply=error.object,
                     remedy="Check baud rate, cable and address.",
                 ) from error
+            except UserWarning as warning:
+                self._out_of_step = True
+                raise BadReply(
+                    self.name,
+                    f"sent a reply that ends wrongly ({warning})",
+                    command=command,
+                    remedy="Check cable and baud rate.",
+                ) from warning
             except BaseException as error:
-                if not isinstance(error, Exception):  # Ctrl-C: the reply may still be on its way
+                # After nonsense more of it may follow; after Ctrl-C the reply may still be on its way.
+                if isinstance(error, BadReply) or not isinstance(error, Exception):
                     self._out_of_step = True
                 raise
 
@@ -129,12 +161,12 @@ class Driver(Instrument):  # type: ignore[misc]
         """
         with self.transaction(command):
             reply = self.ask(command, **kwargs).strip()
-        text = preprocess_reply(reply) if preprocess_reply else reply
-        try:
-            return [_cast(element, cast) for element in text.split(separator, maxsplit)]
-        except (ValueError, TypeError) as error:
-            kind = "a number" if cast in (float, int, bool) else cast.__name__
-            raise BadReply(self.name, f"expected {kind}", command=command, reply=reply) from error
+            text = preprocess_reply(reply) if preprocess_reply else reply
+            try:
+                return [_cast(element, cast) for element in text.split(separator, maxsplit)]
+            except (ValueError, TypeError) as error:
+                kind = "a number" if cast in (float, int, bool) else cast.__name__
+                raise BadReply(self.name, f"expected {kind}", command=command, reply=reply) from error
 
     def read_block(self, dtype: str, command: str = "") -> NDArray[Any]:
         """Read one IEEE 488.2 definite-length block and return it as a one-dimensional array of `dtype` (numpy, with
@@ -157,6 +189,10 @@ class Driver(Instrument):  # type: ignore[misc]
             payload = self.read_bytes(int(digits))
         return np.frombuffer(payload, dtype=dtype)
 
+    def is_question(self, command: str) -> bool:
+        """Return whether a raw command only reads; by default one that ends in a question mark."""
+        return command.rstrip().endswith("?")
+
     def check_errors(self) -> list[Any]:
         """Return the instrument's errors; the base has no error queue."""
         return []
@@ -169,11 +205,39 @@ class Driver(Instrument):  # type: ignore[misc]
             return
         with lock:
             super().__setattr__(name, value)
+            if isinstance(getattr(type(self), name, None), property):
+                self.note_setting(name, value)
+
+    def note_setting(self, path: str, value: Any) -> None:
+        """Tell whoever keeps a ledger that the setting `path` ("sweep_points", "ch_1.target_temperature_c") was set."""
+        if self.on_setting is not None:
+            self.on_setting(path, value)
 
     def close(self) -> None:
         """Close the link; the instrument keeps its state."""
         with self._transaction:
             self.adapter.close()
+
+    def reconnect(self) -> None:
+        """Open the link again after it broke; nothing is sent. What the driver remembered of outputs is forgotten.
+
+        Raises `ConnectionLost` when nobody is there.
+        """
+        address, keywords = self._link
+        with self._transaction:
+            with suppress(pyvisa.errors.Error, OSError):
+                self.adapter.close()
+            try:
+                self.adapter = VISAAdapter(address, **keywords)
+            except (pyvisa.errors.Error, OSError) as error:
+                raise ConnectionLost(
+                    self.name, f"cannot be reached again at {address}", remedy="Check cable and power."
+                ) from error
+            self._out_of_step = False
+            self.forget_outputs()
+
+    def forget_outputs(self) -> None:
+        """Forget outputs that cannot be read back: after a power cut they are not what they were. The base has none."""
 
     def _link_error(self, error: pyvisa.errors.VisaIOError, command: str) -> InstrumentError:
         if error.error_code == pyvisa.constants.StatusCode.error_timeout:
@@ -195,19 +259,27 @@ class Driver(Instrument):  # type: ignore[misc]
         self._out_of_step = False
         if not isinstance(connection, pyvisa.resources.MessageBasedResource):
             return
+        # The reply may be late, not lost: one more time-out is waited for it, then a short silence ends it.
         timeout = connection.timeout
-        connection.timeout = _DRAIN_TIMEOUT_MS
+        if self.tells_late_replies_apart:
+            connection.timeout = _DRAIN_TIMEOUT_MS
+        deadline = time.monotonic() + _LONGEST_DRAIN_S
         try:
-            for _ in range(_MOST_DRAINED_BYTES):
+            while time.monotonic() < deadline:
                 connection.read_bytes(1)
+                connection.timeout = _DRAIN_TIMEOUT_MS
         except pyvisa.errors.VisaIOError:
-            pass  # silence: nothing is left over
+            return  # silence: nothing is left over
         finally:
             connection.timeout = timeout
+        self._out_of_step = True
+        raise BadReply(self.name, "does not stop talking", remedy="Switch it off and on.")
 
 
 class DriverChannel(Channel):  # type: ignore[misc]
     """Base of the channels of a driver: its transactions are those of the parent."""
+
+    __getattribute__ = object.__getattribute__  # as in `Driver`
 
     def ask(self, command: str, query_delay: float | None = None) -> str:
         """Write one command and return its reply, as one transaction of the parent."""
@@ -224,6 +296,14 @@ class DriverChannel(Channel):  # type: ignore[misc]
             return
         with parent._transaction:
             super().__setattr__(name, value)
+            if isinstance(getattr(type(self), name, None), property):
+                self.note_setting(name, value)
+
+    def note_setting(self, path: str, value: Any) -> None:
+        """Pass a setting on to the driver, with the channel's name in front."""
+        own = self.__dict__.get("_name")
+        if own is not None:
+            self.parent.note_setting(f"{own}.{path}", value)
 
 
 def _cast(element: str, cast: Callable[[str], Any]) -> Any:

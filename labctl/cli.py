@@ -92,6 +92,45 @@ def instruments(station: StationArgument = None) -> None:
     raise typer.Exit(list_instruments(station))
 
 
+@app.command()
+def simulate(
+    station: StationArgument = None,
+    speed: Annotated[
+        float, typer.Option("--speed", help="Lab seconds per wall second; locks can be acquired up to about 60.")
+    ] = 1.0,
+    port_base: Annotated[
+        int, typer.Option("--port-base", min=0, max=65535, help="TCP port of the first instrument; 0: any free ones.")
+    ] = 0,
+    interface: Annotated[
+        str | None, typer.Option("--interface", metavar="ADDR", help="IPv4 address to serve on; default: loopback.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when all are there.")] = False,
+    write_station: Annotated[
+        Path | None, typer.Option("--write-station", metavar="FILE", help="Write a station file for other programs.")
+    ] = None,
+    seed: SeedOption = None,
+    scenario: ScenarioOption = None,
+) -> None:
+    """Serve the simulated instruments of a station on TCP ports and pseudo terminals, until Ctrl-C."""
+    from labctl.commands.simulating import serve_table
+
+    serve_table(station, speed, port_base, interface, as_json, write_station, seed, scenario)
+
+
+@app.command()
+def talk(
+    instrument: Annotated[str, typer.Argument(help="Name of an instrument in the station file.")],
+    command: Annotated[str, typer.Argument(help="What to send, without terminator, framing or checksum.")],
+    station: Annotated[Path | None, typer.Option("--station", help="Station file.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Send a command that is no question.")] = False,
+    log: Annotated[Path | None, typer.Option("--log", help="Append what goes over the wire to a file.")] = None,
+) -> None:
+    """Send one raw command to an instrument and print its reply."""
+    from labctl.commands.talking import talk_to
+
+    talk_to(instrument, command, station, write, log)
+
+
 @app.command("runs")
 def list_runs(runs: RunsOption = None) -> None:
     """List the runs, newest first."""

@@ -124,6 +124,12 @@ class LabProcedure(Procedure):  # type: ignore[misc]
             )
         )
 
+    def _let_pump_in(self) -> None:
+        """Open the pump shutter: a board that was switched off and on let it fall shut."""
+        pump = self.on_bench.station.shutters.get("pump")
+        if pump is not None:
+            pump.open()
+
     def ensure_locked(self, loops: Sequence[Loop]) -> None:
         """Verify each loop in order, and lock those that are not.
 
@@ -134,5 +140,6 @@ class LabProcedure(Procedure):  # type: ignore[misc]
             verdict = loop.verify()
             if not verdict.locked:
                 self.event("info", f"Locking {loop.name}: {verdict.reason}")
+                self._let_pump_in()
                 found = loop.acquire()
                 self.event("info", f"{loop.name} locked, residual {found.residual:.3f}.")

@@ -78,6 +78,10 @@ class Bench:
         """Return the clock of the station."""
         return self.station.clock
 
+    def renew_loops(self) -> None:
+        """Build the loops anew: their servos and monitors were bound to an instrument that was away."""
+        self.loops = build_loops(self.station)
+
     def result(self, name: str) -> NamedResult:
         """Return an earlier result. Raises `StoreError` that says which step gives it."""
         found = self.record.results().get(name)

@@ -11,12 +11,14 @@ from typing import Protocol
 from labctl.configuration.recipe_file import Step
 from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped, StoreError
 from labctl.station.clock import Clock
+from labctl.station.revival import revive
 from labctl.store.records import EventRecord, RunState, StepRecord, StepState
 from procedures.base import LabProcedure
 from procedures.bench import Bench, Record
 from procedures.catalogue import PROCEDURES
 
 HEALTH_PERIOD_S = 300.0
+REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
 
 class Journal(Record, Protocol):
@@ -135,6 +137,24 @@ class RecipeRun:
                 return
             if attempt <= step.retries:
                 self._event("warning", step.name, f"Try {attempt} failed and will be repeated: {reason}")
+                self._revive()
+
+    def _revive(self) -> None:
+        """Bring back what was away before the next try; high voltage that was up is raised again."""
+        station = self._bench.station
+        raised = any(piezo.commanded_v for piezo in station.piezos.values())
+        revival = revive(station)
+        for wait_s in REVIVAL_WAITS_S:
+            if not revival.away or self._stop.asked():
+                break
+            self._bench.clock.sleep(wait_s)
+            revival = revival.then(revive(station))
+        for sentence in revival.sentences:
+            self._event("warning", "revival", sentence)
+        if revival.changed:
+            self._bench.renew_loops()
+            if raised:
+                station.raise_piezos()
 
     def _attempt(self, step: Step, attempt: int) -> tuple[StepState, str]:
         clock = self._bench.clock

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sweep import SweepSettings
-from labctl.errors import ConfigurationError, LabError, LockError
+from labctl.errors import BadReply, ConfigurationError, LabError, LockError
 from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.quality import Verdict
 from labctl.locks.watch import LockWatch, Loop, while_locked
@@ -22,6 +22,7 @@ from procedures.base import LabProcedure
 POINTS_PER_RBW = 4
 MOST_POINTS = 20001  # of an X-series trace
 TRIES = 3
+LATEST_END, LATEST_END_S = 1.2, 30.0  # a trace that takes longer than this share of its time, and this, never ends
 LOCKING_S = 25.0  # to lock one homodyne loop, for estimates
 FFT_SWEEP_PER_RBW = 1.5  # duration of one FFT sweep times RBW, for estimates
 AVERAGING = {"RMS": Averaging.POWER, "LOG": Averaging.LOG, "SCAL": Averaging.VOLTAGE}
@@ -120,6 +121,12 @@ def _run_sweep(procedure: LabProcedure, share: Share, watch: LockWatch) -> NDArr
             elapsed = bench.clock.now() - started_at
             procedure.progress(share.start + (share.end - share.start) * min(1.0, elapsed / max(duration, 1e-3)))
             procedure.wait(min(max(duration - elapsed, 0.05), max(1.0, duration / 20)))
+            if elapsed > LATEST_END * duration + LATEST_END_S:
+                raise BadReply(
+                    "analyzer",
+                    f"is still sweeping after {elapsed:.0f} s of a trace of {duration:.0f} s",
+                    remedy="Somebody changed its settings, or it was switched off and on.",
+                )
             if not watch.still_good():
                 analyzer.abort()
                 return analyzer.read_trace()

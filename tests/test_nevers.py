@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,17 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.cli", "labctl.commands", "labctl.terminal", "labctl.__main__"),
 ]
 ALONE = ("drivers", "labctl.physics")
-DOORS = {"labctl.station.bring_up": {"labctl.simulation.wiring"}}  # the ways into the simulation
+DOORS = {  # the ways into the simulation: to run on it, and to serve it to other programs
+    "labctl.station.bring_up": {"labctl.simulation.wiring"},
+    "labctl.commands.simulating": {"labctl.simulation.server"},
+}
 
 QT = ("PyQt4", "PyQt5", "PyQt6", "PySide", "PySide2", "PySide6", "qtpy", "pyqtgraph", "pymeasure.display", "sip")
 CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle")
 SERVERS = ("socket", "socketserver", "http.server", "xmlrpc.server", "wsgiref", "zmq")
+# On the interface that the operator names, else on loopback.
+LISTENERS = ("labctl.simulation.network_port", "labctl.simulation.server")
+EVERYWHERE = ("0.0.0.0", "::0")
 LISTENING = ("listen", "create_server", "start_server", "start_unix_server")
 CLOCK = "labctl.station.clock"
 MACHINE_PATHS = re.compile(r"/work/|\.\./shared|/tmp/|/home/\w|/root/|[A-Z]:\\\\?Users")
@@ -77,7 +83,8 @@ class Source:
         return ".".join(parts[: len(parts) - level + self.is_package]) if level else ""
 
 
-def sources() -> list[Source]:
+@cache
+def sources() -> tuple[Source, ...]:
     """Return every Python file of ours."""
     found = []
     for package in OURS:
@@ -86,7 +93,7 @@ def sources() -> list[Source]:
             is_package = parts[-1] == "__init__"
             module = ".".join(parts[:-1] if is_package else parts)
             found.append(Source(module, path.read_text(encoding="utf-8"), is_package))
-    return found
+    return tuple(found)
 
 
 def within(module: str, package: str) -> bool:
@@ -184,6 +191,14 @@ def sleeps(source: Source) -> Iterator[str]:
 
 
 def listens(source: Source) -> Iterator[str]:
+    compared = {
+        id(inner) for node in ast.walk(source.tree) if isinstance(node, ast.Compare) for inner in ast.walk(node)
+    }
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and node.value in EVERYWHERE and id(node) not in compared:
+            yield "names every interface"
+    if source.module in LISTENERS:
+        return
     for name in source.imports:
         if any(within(name, module) for module in SERVERS):
             yield f"imports {name}"
@@ -257,6 +272,7 @@ BAD = [
     (listens, "labctl.report.html", "import http.server", "imports http.server"),
     (listens, "labctl.cli", "import socket\nsocket.socket().bind(('', 1))", "imports socket"),
     (listens, "labctl.cli", "loop.create_server(f, '0.0.0.0', 1)", "calls loop.create_server"),
+    (listens, LISTENERS[0], "def serve(interface: str = '0.0.0.0') -> None: ...", "names every interface"),
     (knows_this_machine, "labctl.cli", "import sys\nsys.path.insert(0, 'x')", "touches sys.path"),
     (knows_this_machine, "labctl.cli", "X = '/tmp/x'", "names /tmp/"),
     (knows_this_machine, "labctl.cli", "# as in ../shared/x", "names ../shared"),
@@ -282,6 +298,7 @@ GOOD = [
     (sleeps, CLOCK, "import time\ndef sleep(s: float) -> None:\n    time.sleep(s)"),
     (sleeps, "procedures.base", "clock.sleep(1)"),
     (listens, "procedures.base", "Procedure.bind(bench)"),
+    (listens, LISTENERS[0], "import socket\nserver.listen()\nhere = '127.0.0.1' if host == '0.0.0.0' else host"),
 ]
 
 

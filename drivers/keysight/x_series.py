@@ -5,26 +5,20 @@ Wire protocol: Keysight X-Series Signal Analyzers, Spectrum Analyzer Mode User's
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Driver
-from drivers.errors import BadReply, Refused
-from drivers.keysight.scpi_properties import choice, count, number, switch, whole_number
+from drivers.errors import BadReply
+from drivers.scpi import ScpiDriver
+from drivers.scpi_properties import choice, count, number, switch, whole_number
 from drivers.sweep import SweepSettings
 
 BIG_ENDIAN_DOUBLES: Final = ">f8"
 LARGEST_VALUE_DBM: Final = 1e6  # beyond is SCPI's not-a-number, 9.91E+37
 
 _SWEEPING: Final = 1 << 3  # bit of the operation condition register
-_IDENTITY_COMMAS: Final = 3
-_LARGEST_MARK: Final = 255  # of the event enable register
-_MOST_LATE_REPLIES: Final = 100
-_MOST_ERRORS: Final = 50  # the queue is shorter
-_ERROR: Final = re.compile(r'\s*([+-]?\d+)\s*,\s*"?([^"]*)"?\s*')
 _FREQUENCY_RANGE_HZ: Final = [0.0, 50e9]
 
 
@@ -32,7 +26,7 @@ def _unquoted(text: str) -> str:
     return text.strip().strip('"')
 
 
-class KeysightXSeries(Driver):
+class KeysightXSeries(ScpiDriver):
     """Keysight N9000, N9010, N9020 or N9030 in swept-SA mode, at `TCPIP::host::5025::SOCKET`.
 
     Every set is followed by a look into the error queue; an instrument that clips a value and says so raises `Refused`,
@@ -41,12 +35,8 @@ class KeysightXSeries(Driver):
     """
 
     def __init__(self, adapter: Any, name: str = "Keysight X-series", **kwargs: Any) -> None:
-        kwargs.setdefault("read_termination", "\n")
-        kwargs.setdefault("write_termination", "\n")
         kwargs.setdefault("timeout", 5000)
         super().__init__(adapter, name, **kwargs)
-        self._last_command = ""
-        self._resynchronisations = 0
 
     # ---- frequency --------------------------------------------------------------------------------------------------
 
@@ -147,54 +137,12 @@ class KeysightXSeries(Driver):
         "Control the byte order of blocks (str: NORM, most significant byte first, or SWAP).",
         ["NORM", "SWAP"],
     )
-    options = Driver.measurement("*OPT?", "Get the installed options (str).", cast=_unquoted, separator="\n")
-    operation_condition = Driver.measurement(
+    options = ScpiDriver.measurement("*OPT?", "Get the installed options (str).", cast=_unquoted, separator="\n")
+    operation_condition = ScpiDriver.measurement(
         ":STAT:OPER:COND?",
         "Get the operation condition register (int from 0 to 65535; bit 3: sweeping).",
         cast=whole_number,
     )
-
-    # ---- errors -----------------------------------------------------------------------------------------------------
-
-    @property
-    def next_error(self) -> tuple[int, str]:
-        """Get the oldest error of the queue and remove it (tuple of int code and str text; code 0: none)."""
-        reply = self.ask(":SYST:ERR?")
-        match = _ERROR.fullmatch(reply)
-        if match is None:
-            raise BadReply(self.name, "expected an error number and text", command=":SYST:ERR?", reply=reply)
-        return int(match[1]), match[2].strip()
-
-    def check_errors(self, command: str = "") -> list[Any]:
-        """Empty the error queue and return an empty list.
-
-        Raises `Refused` with every code and text where there were any; `BadReply` where the queue has no end.
-        """
-        found: list[tuple[int, str]] = []
-        with self.transaction(command):
-            for _ in range(_MOST_ERRORS):
-                code, text = self.next_error
-                if code == 0:
-                    break
-                found.append((code, text))
-            else:
-                raise BadReply(self.name, f"reported {_MOST_ERRORS} errors and did not stop", command=":SYST:ERR?")
-        if found:
-            reasons = "; ".join(f"{code} {text}" for code, text in found)
-            raise Refused(
-                self.name,
-                f"refused: {reasons}",
-                command=command or self._last_command,
-                remedy="Read the setting back: out-of-range values are clipped, others stay as they were.",
-            )
-        return []
-
-    def write(self, command: str, **kwargs: Any) -> None:
-        """Write one command; what is no query is remembered for the message of a refusal."""
-        with self.transaction(command):
-            if "?" not in command:
-                self._last_command = command
-            super().write(command, **kwargs)
 
     # ---- one averaged sweep -----------------------------------------------------------------------------------------
 
@@ -273,12 +221,7 @@ class KeysightXSeries(Driver):
         command = ":TRAC:DATA? TRACE1"
         with self.transaction(command):
             points = self.sweep_points
-            self.write(command)
-            values = self.read_block(BIG_ENDIAN_DOUBLES, command).astype(np.float64)
-            end = self.read_bytes(1)
-            if end != b"\n":
-                self._out_of_step = True
-                raise BadReply(self.name, "did not end its block with a line feed", command=command, reply=end)
+            values = self.ask_block(command, BIG_ENDIAN_DOUBLES).astype(np.float64)
         if values.size != points:
             raise BadReply(self.name, f"sent {values.size} points of {points}", command=command)
         if not np.all(np.abs(values) < LARGEST_VALUE_DBM):
@@ -289,25 +232,6 @@ class KeysightXSeries(Driver):
                 remedy="Start a sweep and wait for its end.",
             )
         return values
-
-    def _drain(self) -> None:
-        """Get back into step after silence or garbage.
-
-        A raw socket has no device clear, and a reply may still be on its way after the line has gone quiet. So a
-        question is asked whose answer nobody else gets: identity and a new number, by way of the event enable register.
-        What comes before that answer is late.
-        """
-        super()._drain()
-        self._resynchronisations = self._resynchronisations % _LARGEST_MARK + 1
-        command = f"*ESE {self._resynchronisations};*IDN?;*ESE?"
-        with self.transaction(command):
-            self.write(command)
-            for _ in range(_MOST_LATE_REPLIES):
-                reply = str(self.read())
-                if reply.count(",") >= _IDENTITY_COMMAS and reply.endswith(f";{self._resynchronisations}"):
-                    return
-            self._out_of_step = True
-            raise BadReply(self.name, "did not come back into step", command=command, reply=reply)
 
     def _stop_sweeping(self) -> None:
         self.continuous_sweep = False

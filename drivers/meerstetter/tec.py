@@ -76,6 +76,8 @@ class MeerstetterTEC(Driver):
     """
 
     channels = Instrument.MultiChannelCreator(TECChannel, [1, 2])
+    tells_late_replies_apart = True
+    moving_settings = frozenset({"target_temperature_c", "output_enabled"})
 
     device_type = _device_reading(100, "Get the type number (int, no unit), 1091 for a TEC-1091.")
     serial_number = _device_reading(102, "Get the serial number (int, no unit).")
@@ -158,6 +160,10 @@ class MeerstetterTEC(Driver):
                     remedy="Check the address in the station file.",
                 )
             return Identity("Meerstetter", str(self.device_type), str(self.serial_number), str(self.firmware))
+
+    def is_question(self, command: str) -> bool:
+        """Return whether a payload only reads: those start with a question mark."""
+        return command.startswith("?")
 
     def check_errors(self) -> list[Any]:
         """Return an empty list; raises `Refused` with number, channel and meaning where the controller is in error.

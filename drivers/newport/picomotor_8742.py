@@ -246,6 +246,7 @@ class Newport8742(Driver):
     """
 
     controllers: dict[int, PicomotorController]
+    moving_settings = frozenset({"target_position", "home"})
 
     def __init__(self, adapter: Any, name: str = "Newport 8742", *, chain: Sequence[int] = (1,), **kwargs: Any) -> None:
         if not chain or len(set(chain)) != len(chain) or not set(chain) <= set(ADDRESSES):

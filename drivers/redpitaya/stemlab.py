@@ -60,6 +60,8 @@ class RedPitaya(Driver):
     slow_outputs = Instrument.MultiChannelCreator(SlowOutput, SLOW_OUTPUTS, prefix="slow_")
     pins = Instrument.MultiChannelCreator(DigitalPin, DIGITAL_PINS, prefix="pin_")
 
+    moving_settings = frozenset({"on", "level", "direction", "voltage"})
+
     fast_input_count = 0
     trigger_sources: tuple[str, ...] = ()
 

@@ -44,6 +44,9 @@ class SIM900(Driver):
     counts as silent (each look takes 12 ms of wire time at 9600 baud).
     """
 
+    tells_late_replies_apart = True
+    moving_settings = frozenset({"manual_output", "closed", "offset", "offset_on"})
+
     def __init__(
         self,
         adapter: Any,

@@ -1,4 +1,4 @@
-"""Thorlabs MDT693B three-channel open-loop piezo driver, firmware 1.09 and later.
+"""Thorlabs MDT693B (three channels) and MDT694B (one) open-loop piezo drivers, firmware 1.09 and later.
 
 Source: command list that the instrument itself prints at `?`, and replies recorded from units of firmware 1.10.
 """
@@ -6,7 +6,8 @@ Source: command list that the instrument itself prints at `?`, and replies recor
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pymeasure.instruments import Instrument
 from pymeasure.instruments.validators import strict_range
@@ -17,9 +18,9 @@ from drivers.errors import BadReply, InstrumentError, NoReply, Refused, WrongIns
 HIGHEST_VOLTAGE_V = 150.0
 OLDEST_FIRMWARE = (1, 9)
 
-_MODEL_NAME = "MDT693B"
 _PROMPT = ">"
-_REFUSALS = ("CMD_NOT_DEFINED", "CMD_ARG_INVALID")
+_NOT_DEFINED = "CMD_NOT_DEFINED"
+_REFUSALS = (_NOT_DEFINED, "CMD_ARG_INVALID")
 _MODEL = re.compile(r"Model[ \t]+(\S+)")
 _FIRMWARE = re.compile(r"Firmware Version:[ \t]*(\d+)\.(\d+)")
 _SERIAL = re.compile(r"Serial#:[ \t]*(\S*)")
@@ -57,7 +58,7 @@ class PiezoChannel(DriverChannel):
     The front panel and the external input add to the set point without notice.
     """
 
-    def __init__(self, parent: ThorlabsMDT693B, id: str) -> None:  # noqa: A002 (pymeasure's name)
+    def __init__(self, parent: ThorlabsMDT69xB, id: str) -> None:  # noqa: A002 (pymeasure's name)
         super().__init__(parent, id)
         self._commanded: float | None = None
         self._range = (0.0, HIGHEST_VOLTAGE_V)
@@ -84,6 +85,10 @@ class PiezoChannel(DriverChannel):
         preprocess_reply=without_brackets,
         maxsplit=0,
     )
+
+    def forget_command(self) -> None:
+        """Forget the set point; `commanded_voltage` is None until the next one."""
+        self._commanded = None
 
     @property
     def commanded_voltage(self) -> float | None:
@@ -135,19 +140,26 @@ class PiezoChannel(DriverChannel):
             self._range = (max(0.0, self.minimum_voltage), highest)
 
 
-class ThorlabsMDT693B(Driver):
-    """Three high-voltage outputs for piezos: `channels["x"]`, `["y"]`, `["z"]`. Call `initialise` before anything else.
+class ThorlabsMDT69xB(Driver):
+    """What both models share. Call `initialise` before anything else.
 
     It never changes an output on its own. There is no safe state: a piezo is safest where it is.
     """
 
-    channels = Instrument.MultiChannelCreator(PiezoChannel, ("x", "y", "z"))
+    channels: Mapping[str, PiezoChannel] = {}
+    model_name: ClassVar[str] = "MDT69"
+    moving_settings = frozenset({"voltage", "master_scan_enabled", "master_scan_voltage"})
 
-    def __init__(self, adapter: Any, name: str = "Thorlabs MDT693B", **kwargs: Any) -> None:
+    def __init__(self, adapter: Any, name: str = "Thorlabs MDT69xB", **kwargs: Any) -> None:
         kwargs["asrl"] = {"baud_rate": 115_200, **kwargs.get("asrl", {})}
         kwargs.setdefault("write_termination", "\r")
         kwargs.setdefault("read_termination", _PROMPT)
         super().__init__(adapter, name, **kwargs)
+
+    def forget_outputs(self) -> None:
+        """Forget what was commanded: after a power cut the outputs are at 0 V."""
+        for channel in self.channels.values():
+            channel.forget_command()
 
     voltage_limit = Instrument.measurement(
         "vlimit?",
@@ -155,12 +167,6 @@ class ThorlabsMDT693B(Driver):
         preprocess_reply=without_brackets,
         maxsplit=0,
         cast=limit_switch,
-    )
-    measured_voltages = Instrument.measurement(
-        "xyzvoltage?",
-        """Measure the three outputs in V (tuple x, y, z), see `PiezoChannel.measured_voltage`.""",
-        preprocess_reply=without_brackets,
-        get_process_list=tuple,
     )
     master_scan_enabled = Instrument.measurement(
         "msenable?",
@@ -221,7 +227,7 @@ class ThorlabsMDT693B(Driver):
         return text
 
     def _end_master_scan(self) -> None:
-        if not self.master_scan_enabled:
+        if not self._master_scan_is_on():
             return
         volts = self.master_scan_voltage
         if volts != 0:
@@ -231,6 +237,9 @@ class ThorlabsMDT693B(Driver):
                 remedy="Bring its voltage to 0 V and switch it off, at the front panel.",
             )
         self.command("msenable=0")
+
+    def _master_scan_is_on(self) -> bool:
+        return bool(self.master_scan_enabled)
 
     def _ask_first(self, command: str) -> str:
         """Ask, and where no prompt comes find out whether the instrument speaks the older grammar."""
@@ -257,8 +266,8 @@ class ThorlabsMDT693B(Driver):
             return bytes(self.read_bytes(-1)).decode("latin-1")
 
     def _refuse_others(self, identity: Identity) -> None:
-        if identity.model != _MODEL_NAME:
-            raise WrongInstrument(self.name, f"expected an {_MODEL_NAME}, found {identity}", command="id?")
+        if identity.model != self.model_name:
+            raise WrongInstrument(self.name, f"expected an {self.model_name}, found {identity}", command="id?")
         major, minor = identity.firmware.split(".")
         if (int(major), int(minor)) < OLDEST_FIRMWARE:
             raise WrongInstrument(
@@ -267,6 +276,41 @@ class ThorlabsMDT693B(Driver):
                 command="id?",
                 remedy="Update it to firmware 1.09 or later.",
             )
+
+
+class ThorlabsMDT693B(ThorlabsMDT69xB):
+    """Three high-voltage outputs for piezos: `channels["x"]`, `["y"]`, `["z"]`."""
+
+    channels = Instrument.MultiChannelCreator(PiezoChannel, ("x", "y", "z"))
+    model_name = "MDT693B"
+
+    measured_voltages = Instrument.measurement(
+        "xyzvoltage?",
+        """Measure the three outputs in V (tuple x, y, z), see `PiezoChannel.measured_voltage`.""",
+        preprocess_reply=without_brackets,
+        get_process_list=tuple,
+    )
+
+    def __init__(self, adapter: Any, name: str = "Thorlabs MDT693B", **kwargs: Any) -> None:
+        super().__init__(adapter, name, **kwargs)
+
+
+class ThorlabsMDT694B(ThorlabsMDT69xB):
+    """One high-voltage output for a piezo: `channels["x"]`."""
+
+    channels = Instrument.MultiChannelCreator(PiezoChannel, ("x",))
+    model_name = "MDT694B"
+
+    def __init__(self, adapter: Any, name: str = "Thorlabs MDT694B", **kwargs: Any) -> None:
+        super().__init__(adapter, name, **kwargs)
+
+    def _master_scan_is_on(self) -> bool:
+        try:
+            return super()._master_scan_is_on()
+        except Refused as refusal:
+            if refusal.reply != _NOT_DEFINED:
+                raise
+            return False  # with one output a master scan makes no sense, and units may not have it
 
 
 def _identity_in(reply: str) -> Identity | None:

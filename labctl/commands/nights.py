@@ -97,6 +97,7 @@ def _run(plan: Plan, report: bool) -> int:
     finally:
         display.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _tell(console, display, result)
     if report:
         from labctl.report.html import write_report

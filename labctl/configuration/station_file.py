@@ -79,18 +79,26 @@ class StationTable(Table):
 
 
 class VisaBackend(Table):
-    """Real instruments, through a pyvisa library: "@py", "@ivi" or the path of one."""
+    """Real instruments, through a pyvisa library: "@py", "@ivi" or the path of one.
+
+    `speed` is lab seconds per wall second: 1 for real instruments, that of `labctl simulate --speed` for the simulated
+    ones that it serves.
+    """
 
     kind: Literal["visa"]
     library: ShortText = "@py"
+    speed: PositiveNumber = 1.0
 
 
 class WireFault(Table):
-    """A fault on the wire of one simulated instrument, from `after` (s of lab time) on."""
+    """A fault on the wire of one simulated instrument, from `after` (s of lab time) on, for `lasting` s or for ever."""
 
     instrument: Name
-    kind: Literal["missing", "silent", "garbage", "wrong_model"]
+    kind: Literal[
+        "missing", "silent", "garbage", "wrong_model", "late", "truncated", "corrupt", "dropped", "power_cycle"
+    ]
     after: Duration = 0.0
+    lasting: PositiveDuration | None = None
 
 
 class SimulatedBackend(Table):

@@ -24,6 +24,7 @@ VERIFY_READINGS = 25
 VERIFY_PERIOD_S = 0.05
 ON_SLOPE = 0.4  # engage where the normalised signal is below this
 APPROACH_STEPS = 12
+NEAR_QUADRATURE_RAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,33 @@ class HomodyneLock:
         its output 0.
         """
         try:
-            scans = [self._scan() for _ in range(SCANS)]
-            fits = [fit_fringe(outputs, signal) for outputs, signal in scans]
+            return self._acquire()
         except AnalysisRefused as refusal:
             self.servo.set_output(0.0)
-            raise LockError(
-                f"{self.name}: {refusal}", remedy="Check the beams on the detector, then try again."
-            ) from refusal
+            finding = str(refusal).removesuffix(refusal.remedy).rstrip()
+            raise LockError(f"{self.name}: {finding}", remedy=refusal.remedy) from refusal
+        except LockError:
+            self.servo.set_output(0.0)
+            raise
+
+    def _acquire(self) -> Verdict:
+        scans = [self._scan() for _ in range(SCANS)]
+        fits = [fit_fringe(outputs, signal) for outputs, signal in scans]
         fit = fits[-1]
         self.calibration = self._calibrate(fits, [signal for _, signal in scans])
         target = self._zero_crossing(fit)
         self._approach(target, fit.v_pi.value)
         slope = -self._quadrature * self.calibration.amplitude_v * math.pi / fit.v_pi_at(target).value
         gain = 2.0 * math.pi * self._unity_gain_hz / slope
+        self.servo.state()  # what its registers remember of earlier is not of this lock
         self.servo.close_loop(self.calibration.offset_v, START_GAIN_SHARE * gain)
         self._clock.sleep(SETTLE_S)
         self.servo.close_loop(self.calibration.offset_v, gain)
         self._clock.sleep(SETTLE_S)
         verdict = self.verify()
         if not verdict.locked:
-            self.servo.set_output(0.0)
             raise LockError(
-                f"{verdict.reason}", remedy="The loop was opened; it will be tried again while the step has retries."
+                verdict.reason, remedy="The loop was opened; it will be tried again while the step has retries."
             )
         return verdict
 
@@ -133,7 +139,15 @@ class HomodyneLock:
         reach = CENTRE_SHARE * self.servo.output_limit_v
         outputs = np.linspace(-reach, reach, 4001)
         phases = np.array([fit.phase_at(float(v)).value for v in outputs])
-        return _nearest_to_centre(outputs, phases - self._quadrature * 0.5 * math.pi)
+        distance = phases - self._quadrature * 0.5 * math.pi
+        distance = np.abs(distance - 2.0 * math.pi * np.round(distance / (2.0 * math.pi)))
+        candidates = outputs[distance < NEAR_QUADRATURE_RAD]
+        if candidates.size == 0:
+            raise LockError(
+                f"{self.name}: the scan holds no point at the wanted quadrature.",
+                remedy="Raise the servo's output limit.",
+            )
+        return float(candidates[np.argmin(np.abs(candidates))])
 
     def _approach(self, target: float, volts_per_pi: float) -> None:
         """Come from below and stop on the slope; the path moves while we look, so look again at every step."""
@@ -155,12 +169,3 @@ class HomodyneLock:
             f"{self.name}: no zero of the right slope near {target:+.2f} V.",
             remedy="The path drifts too fast to follow.",
         )
-
-
-def _nearest_to_centre(outputs: NDArray[np.float64], phases: NDArray[np.float64]) -> float:
-    turns = np.round(phases / (2.0 * math.pi))
-    distance = np.abs(phases - 2.0 * math.pi * turns)
-    candidates = outputs[distance < 0.05]
-    if candidates.size == 0:
-        raise LockError("The scan holds no point at the wanted quadrature.", remedy="Raise the servo's output limit.")
-    return float(candidates[np.argmin(np.abs(candidates))])

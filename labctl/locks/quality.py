@@ -30,9 +30,9 @@ def judge_fringe(name: str, normalised: Sequence[float], servo: ServoState | Non
     """Judge a homodyne loop by u = (y - offset) / amplitude over a window: mean, rms, and distance from the rails."""
     u = np.asarray(normalised, dtype=float)
     rms = float(np.sqrt(np.mean(u**2)))
-    if abs(u.mean()) > FRINGE_MEAN_TOLERANCE:
+    if not abs(u.mean()) <= FRINGE_MEAN_TOLERANCE:  # a reading that is no number is not locked either
         return Verdict(False, f"{name}: the fringe sits {u.mean():+.2f} of its amplitude from the set point.", rms)
-    if rms > FRINGE_RMS_TOLERANCE:
+    if not rms <= FRINGE_RMS_TOLERANCE:
         return Verdict(False, f"{name}: the fringe moves by {rms:.2f} of its amplitude rms, as a free one does.", rms)
     return _judge_rails(name, servo, limit_v, rms)
 

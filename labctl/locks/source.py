@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe
@@ -16,6 +17,7 @@ from labctl.station.roles import LengthScan, Monitor, ScanRecord, Servo
 COARSE_AMPLITUDE_V = 0.9
 FINE_AMPLITUDE_V = 0.12
 PEAK_OVER_NOISE = 12.0
+SAME_HEIGHT = 0.8  # of the highest peak: another resonance of the same mode
 LINE_SHARE = 0.5  # of the transmission peak: where the error signal is taken as linear
 TRANSMISSION_SHARE = 0.85
 SETTLE_S = 0.3
@@ -66,20 +68,17 @@ class LengthLock:
         self.servo.set_output(output)
         self.calibration = self._calibrate(self._scan.sweep(FINE_AMPLITUDE_V))
         gain = 2.0 * math.pi * self._unity_gain_hz / self.calibration.slope
+        self.servo.state()  # what its registers remember of earlier is not of this lock
         self.servo.close_loop(0.0, START_GAIN_SHARE * gain)
         self._clock.sleep(SETTLE_S)
         self.servo.close_loop(0.0, gain)
         self._clock.sleep(SETTLE_S)
         held = float(np.mean(self._scan.sweep(0.0).transmission_v))
         if held < TRANSMISSION_SHARE * self.calibration.peak_v:
-            self.servo.set_output(0.0)
-            raise LockError(
-                f"{self.name}: locked at {100 * held / self.calibration.peak_v:.0f} % of the "
-                f"peak transmission: not on resonance.",
-                remedy="The loop was opened; it will be tried again while the step has retries.",
-            )
+            share = 100 * held / self.calibration.peak_v
+            raise _opened(self, f"{self.name}: locked at {share:.0f} % of the peak transmission: not on resonance.")
         self.witness_at_lock_v = float(np.mean(self._read_witness()))
-        return self.verify()
+        return _held(self)
 
     def verify(self) -> Verdict:
         """Judge the loop by the transmitted light and the servo."""
@@ -97,24 +96,25 @@ class LengthLock:
         return _read(self._witness, self._clock)
 
     def _find(self) -> float:
-        """Step the output through its range, scanning at each place, and return where the highest peak is."""
+        """Step the output through its range, scanning at each place, and return where the resonance nearest to the
+        middle is, so that drift has room."""
         reach = self.servo.output_limit_v - COARSE_AMPLITUDE_V
-        best_v, best_output = 0.0, math.nan
+        peaks: list[tuple[float, float]] = []  # height, output
         for output in np.arange(-reach, reach + 1e-9, 1.6 * COARSE_AMPLITUDE_V):
             self.servo.set_output(float(output))
             self._clock.sleep(SETTLE_S)
             sweep = self._scan.sweep(COARSE_AMPLITUDE_V)
             height = float(sweep.transmission_v.max())
-            noise = float(np.median(np.abs(sweep.transmission_v - np.median(sweep.transmission_v)))) * 1.4826
-            if height > max(best_v, PEAK_OVER_NOISE * noise):
-                best_v, best_output = height, float(output) + _peak_position(sweep)
-        if math.isnan(best_output):
-            self.servo.set_output(0.0)
-            raise LockError(
+            if height > PEAK_OVER_NOISE * _noise_v(sweep.transmission_v):
+                peaks.append((height, float(output) + _peak_position(sweep)))
+        if not peaks:
+            raise _opened(
+                self,
                 f"{self.name}: no resonance anywhere in the range of the piezo.",
                 remedy="Check the pump beam and its shutter.",
             )
-        return best_output
+        enough = SAME_HEIGHT * max(height for height, _ in peaks)
+        return min((output for height, output in peaks if height >= enough), key=abs)
 
     def _calibrate(self, sweep: ScanRecord) -> LengthCalibration:
         peak = int(np.argmax(sweep.transmission_v))
@@ -123,8 +123,10 @@ class LengthLock:
         width = float(np.ptp(sweep.servo_v[near]))
         central = near & (np.abs(sweep.servo_v - sweep.servo_v[peak]) < 0.25 * width)
         if int(central.sum()) < 5:
-            raise LockError(
-                f"{self.name}: the resonance is too narrow for the scan.", remedy="Scan with a smaller amplitude."
+            raise _opened(
+                self,
+                f"{self.name}: the resonance is too narrow for the scan.",
+                remedy="Check that the peak is one of the cavity.",
             )
         slope = float(np.polyfit(sweep.servo_v[central], sweep.error_v[central], 1)[0])
         return LengthCalibration(slope, top, width, self._clock.now())
@@ -163,13 +165,12 @@ class PumpPhaseLock:
         level = float(np.mean(_read(self._witness, self._clock)))
         needed = fit.offset.value + TOP_SHARE * fit.amplitude.value
         if level < needed:
-            self.servo.set_output(0.0)
-            raise LockError(
+            raise _opened(
+                self,
                 f"{self.name}: the seed monitor is at {level:.3f} V, below the {needed:.3f} V of the amplifying point.",
-                remedy="The loop was opened; it will be tried again while the step has retries.",
             )
         self.witness_at_lock_v = level
-        return self.verify()
+        return _held(self)
 
     def verify(self) -> Verdict:
         """Judge the loop by the seed monitor and the servo."""
@@ -190,9 +191,9 @@ class PumpPhaseLock:
         try:
             return fit_fringe(outputs, signal)
         except AnalysisRefused as refusal:
-            self.servo.set_output(0.0)
-            raise LockError(
-                f"{self.name}: no parametric gain in the scan. {refusal}",
+            raise _opened(
+                self,
+                f"{self.name}: no parametric gain in the scan. {str(refusal).removesuffix(refusal.remedy).rstrip()}",
                 remedy="Check oven temperature and pump power.",
             ) from refusal
 
@@ -202,8 +203,8 @@ class PumpPhaseLock:
         distance = np.abs(phases - 2.0 * math.pi * np.round(phases / (2.0 * math.pi)))
         candidates = outputs[distance < 0.05]
         if candidates.size == 0:
-            raise LockError(
-                f"{self.name}: the scan holds no amplifying point.", remedy="Raise the servo's output limit."
+            raise _opened(
+                self, f"{self.name}: the scan holds no amplifying point.", remedy="Raise the servo's output limit."
             )
         return float(candidates[np.argmin(np.abs(candidates))])
 
@@ -226,6 +227,31 @@ def parametric_gain(fit: FringeFit) -> tuple[float, float]:
     sigma_ratio = ratio * math.hypot(fit.amplitude.relative_sigma, fit.offset.relative_sigma)
     dx_dratio = (1.0 + x**2) ** 2 / (2.0 * (1.0 - x**2))
     return x, dx_dratio * sigma_ratio
+
+
+def _held(loop: LengthLock | PumpPhaseLock) -> Verdict:
+    """Return the verdict on a loop that was just closed. Raises `LockError` when it is not locked."""
+    verdict = loop.verify()
+    if not verdict.locked:
+        raise _opened(loop, verdict.reason)
+    return verdict
+
+
+def _opened(
+    loop: LengthLock | PumpPhaseLock,
+    message: str,
+    remedy: str = "The loop was opened; it will be tried again while the step has retries.",
+) -> LockError:
+    """Open the loop, its output 0, and return the error to raise."""
+    loop.servo.set_output(0.0)
+    return LockError(message, remedy=remedy)
+
+
+def _noise_v(signal: NDArray[np.float64]) -> float:
+    """Return the noise of a scan in V: from the median deviation, and no less than one step of the converter."""
+    deviation = float(np.median(np.abs(signal - np.median(signal)))) * 1.4826
+    steps = np.diff(np.unique(signal))
+    return max(deviation, float(steps.min()) if steps.size else 0.0)
 
 
 def _peak_position(sweep: ScanRecord) -> float:

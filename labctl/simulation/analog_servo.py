@@ -19,9 +19,9 @@ class AnalogServo:
     """Electronics and loop of one module; implements `ServoPort`.
 
     `plant` maps the output voltage to the voltage at the measure input with the slow state of the table frozen;
-    `structure_v` is the output change over which it bends. Dynamics: the output follows du/dt = P I (set point -
-    y(u)), taken in steps shorter than the structure until it sits on a stable point, then it tracks. A wrong sign
-    runs away to a limit, as it does on glass.
+    `structure_v` is the output change over which it bends. Dynamics: the output follows du/dt = P I (set point - y(u)),
+    taken in steps shorter than the structure until it sits on a stable point, then it tracks. A wrong sign runs away to
+    a limit or to the next point of the other slope, as it does on glass.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class AnalogServo:
             return
         if not self.settings.integral_on:
             self._settle_proportional()
-        elif not self._track():
+        elif not self._track(seconds):
             self._integrate(seconds)
         if self._error_v is not None and abs(self._error_v) > DIFFERENTIAL_RANGE_V:
             self._latched = _either(self._latched, ServoConditions(overload=True))
@@ -100,9 +100,10 @@ class AnalogServo:
     def _clamped(self, output_v: float) -> float:
         return min(max(output_v, self.settings.lower_limit_v), self.settings.upper_limit_v)
 
-    def _track(self) -> bool:
+    def _track(self, seconds: float) -> bool:
         """Follow a slow drift with one Newton step; False when the loop has to be integrated."""
-        if self._tracked_slope == 0.0 or self._tracked_ticks >= _MOST_TRACKED_TICKS:
+        settles = self._integral_rate() * self._tracked_slope * seconds > _SETTLED_TIME_CONSTANTS
+        if not settles or self._tracked_ticks >= _MOST_TRACKED_TICKS:
             self._tracked_slope = 0.0
             return False
         error = self.settings.setpoint_v - self._plant(self._output_v)

@@ -119,7 +119,7 @@ class Detectors:
         key = (sample_rate_hz, samples, average)
         if key not in self._chains:
             frequency = np.arange(samples // 2 + 1, dtype=np.float64) * (sample_rate_hz / samples)
-            delay = np.exp(2j * np.pi * np.outer(self._delay_s, frequency))
+            delay = np.exp(-2j * np.pi * np.outer(self._delay_s, frequency))
             # One-sided PSD S: a bin of the unnormalised transform has <|X|^2> = S fs n / 2.
             level = np.sqrt(0.5 * sample_rate_hz * samples) * np.sqrt(0.5)  # the last for one of the two parts
             cycles = np.outer(self._f0_hz, np.arange(samples) / sample_rate_hz)
@@ -201,10 +201,11 @@ class Detectors:
         return np.asarray(envelope.real * chain.carrier.real - envelope.imag * chain.carrier.imag)
 
     def _advance_modes(self, at_s: float) -> NDArray[np.complex128]:
-        keep = np.exp(-np.pi * self._gamma_hz * (at_s - self._mode_at_s))
+        # A record may begin before the end of the one before it; the modes do not run backwards.
+        keep = np.exp(-np.pi * self._gamma_hz * max(0.0, at_s - self._mode_at_s))
         kick = np.sqrt(1.0 - keep**2)
         self._mode = keep * self._mode + kick * self._normals(len(self._mode), 1)[:, 0]
-        self._mode_at_s = at_s
+        self._mode_at_s = max(at_s, self._mode_at_s)
         return self._mode
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
+from labctl.simulation.truth import generator
 
 PLATE_LAG_S = 8.0  # closed loop of the controller
 CRYSTAL_LAG_S = 1.5
@@ -20,14 +19,14 @@ AMPERE_PER_KELVIN = 0.12  # element current for one kelvin away from ambient
 class OvenPlant:
     """Implements `ThermalPort`: two poles from the regulated plate to the crystal, and a noisy sensor."""
 
-    def __init__(self, rng: np.random.Generator, ambient_c: float, tick_s: float) -> None:
-        self._rng = rng
+    def __init__(self, seed: int, ambient_c: float, tick_s: float) -> None:
+        self._readings = generator(seed, "oven sensor")  # apart from what drifts: to look must change nothing
         self._ambient_c = ambient_c
         self._tick_s = tick_s
         self._nominal_c: float | None = None
         self._plate_c = ambient_c
         self.crystal_c = ambient_c
-        self._drift = OrnsteinUhlenbeck(rng, SENSOR_NOISE_K, SENSOR_NOISE_CORRELATION_S, tick_s)
+        self._drift = OrnsteinUhlenbeck(generator(seed, "oven"), SENSOR_NOISE_K, SENSOR_NOISE_CORRELATION_S, tick_s)
 
     def advance(self) -> None:
         """Move on by one tick."""
@@ -42,7 +41,7 @@ class OvenPlant:
 
     def object_temperature_c(self) -> float:
         """Return the reading of the sensor, in degC."""
-        return self._plate_c + self._drift.value + READING_NOISE_K * float(self._rng.standard_normal())
+        return self._plate_c + self._drift.value + READING_NOISE_K * float(self._readings.standard_normal())
 
     def sink_temperature_c(self) -> float:
         """Return the temperature of the heat sink, in degC."""

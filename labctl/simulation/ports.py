@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -118,6 +119,65 @@ class RfInput(Protocol):
     def power_spectral_density(self, frequency_hz: NDArray[np.float64], rbw_hz: float) -> NDArray[np.float64]:
         """Return the one-sided PSD in V^2/Hz across 50 ohm, shape like `frequency_hz`, as a Gaussian filter of -3 dB
         width `rbw_hz` sees it (lines narrower than the filter are broadened by it)."""
+        ...
+
+
+class LaserPort(Protocol):
+    """The light of a tunable laser."""
+
+    def tune(self, wavelength_m: float, seconds: float) -> None:
+        """Move the wavelength evenly from where it is to `wavelength_m`, within `seconds` of lab time from now on."""
+        ...
+
+    def set_power(self, power_w: float) -> None:
+        """Set the power in W that comes out while the laser is on."""
+        ...
+
+    def switch(self, on: bool) -> None:
+        """Let light out, or none."""
+        ...
+
+
+class PowerPort(Protocol):
+    """The light on the sensor of a power meter."""
+
+    def power_w(self) -> float:
+        """Return the power on the sensor in W, with its noise."""
+        ...
+
+    def wavelength_m(self) -> float:
+        """Return the wavelength of that light in m; the meter does not know it."""
+        ...
+
+
+class GaugeStatus(StrEnum):
+    """The state of one vacuum gauge."""
+
+    OK = "ok"
+    UNDER_RANGE = "under range"
+    OVER_RANGE = "over range"
+    SENSOR_ERROR = "sensor error"
+    SENSOR_OFF = "sensor off"
+    NO_SENSOR = "no sensor"
+
+
+class PressurePort(Protocol):
+    """One vacuum gauge at its place in the chamber."""
+
+    def pressure_pa(self) -> float:
+        """Return the pressure in Pa; it means something while the status is OK."""
+        ...
+
+    def status(self) -> GaugeStatus:
+        """Return the state of the gauge."""
+        ...
+
+
+class RotatorPort(Protocol):
+    """A rotation mount, such as that of a wave plate."""
+
+    def set_angle(self, angle_deg: float) -> None:
+        """Turn the mount to `angle_deg`, in degrees from its home mark; full turns mean nothing."""
         ...
 
 

@@ -45,20 +45,23 @@ class SensorPlant:
     def __init__(
         self, number: int, truth: SensorTruth, seed: int, light: LightOnDetector, piezo: PiezoChannel, tick_s: float
     ) -> None:
-        rng = generator(seed, f"sensor{number}")
         self.truth = truth
-        self._rng = rng
+        self._readings = generator(seed, f"sensor{number} detector")
         self._light = light
         self._piezo = piezo
         self._tick_s = tick_s
-        self._wander = OrnsteinUhlenbeck(rng, PATH_WANDER_RAD, PATH_WANDER_S, tick_s)
-        self._thermal = OrnsteinUhlenbeck(rng, THERMAL_DRIFT_RAD, THERMAL_DRIFT_S, tick_s)
-        self.pitch = MirrorTilt(truth.misalignment_rad[0], truth.step_rad[0], truth.backward_ratio[0], rng)
-        self.yaw = MirrorTilt(truth.misalignment_rad[1], truth.step_rad[1], truth.backward_ratio[1], rng)
+        # A stream for each process, and others for the readings: what happens must not depend on who looks.
+        path, thermal, pitch, yaw, servo = (
+            generator(seed, f"sensor{number} {process}") for process in ("path", "thermal", "pitch", "yaw", "servo")
+        )
+        self._wander = OrnsteinUhlenbeck(path, PATH_WANDER_RAD, PATH_WANDER_S, tick_s)
+        self._thermal = OrnsteinUhlenbeck(thermal, THERMAL_DRIFT_RAD, THERMAL_DRIFT_S, tick_s)
+        self.pitch = MirrorTilt(truth.misalignment_rad[0], truth.step_rad[0], truth.backward_ratio[0], pitch)
+        self.yaw = MirrorTilt(truth.misalignment_rad[1], truth.step_rad[1], truth.backward_ratio[1], yaw)
         self.probe_power_w = 0.0
         self.local_oscillator_w = light.local_oscillator_w
         structure_v = truth.volts_per_pi / SERVO_GAIN / 6.0
-        self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, rng)
+        self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, servo)
 
     def advance(self) -> None:
         """Move on by one tick."""
@@ -87,9 +90,9 @@ class SensorPlant:
 
     def dc_volts(self) -> float:
         """Return the DC output of the detector in V, with the phase noise of the moment."""
-        shake = self.residual_rad() * float(self._rng.standard_normal())
+        shake = self.residual_rad() * float(self._readings.standard_normal())
         phase = self.phase_rad(self.servo.output_volts()) + shake
-        noise = ELECTRONIC_NOISE_V * float(self._rng.standard_normal())
+        noise = ELECTRONIC_NOISE_V * float(self._readings.standard_normal())
         return self._level(math.cos(phase)) + noise
 
     def _fringe_volts(self, servo_v: float) -> float:

@@ -28,6 +28,7 @@ LENGTH_DRIFT_S = 900.0
 LENGTH_RESIDUAL_M = 0.02e-9
 TRANSMISSION_V = 0.9
 SEED_V = 0.2  # seed monitor at unit gain
+SEED_NOISE_V = 1e-3
 DITHER_V = 0.25  # error signal at a right angle
 PUMP_PHASE_DRIFT_RAD = 0.8
 PUMP_PHASE_DRIFT_S = 200.0
@@ -52,19 +53,24 @@ class SourcePlant:
     """
 
     def __init__(self, truth: Truth, length_piezo: PiezoChannel, phase_piezo: PiezoChannel, tick_s: float) -> None:
-        rng = generator(truth.seed, "source")
         self._truth = truth
-        self._rng = rng
+        # A stream for each process, and others for the readings: what happens must not depend on who looks.
+        length, phase, length_input, phase_input, self._transmission_readings, self._seed_readings = (
+            generator(truth.seed, f"source {process}")
+            for process in ("length", "phase", "length servo", "phase servo", "transmission", "seed monitor")
+        )
         self._tick_s = tick_s
         self._length_piezo = length_piezo
         self._phase_piezo = phase_piezo
-        self._length_drift = OrnsteinUhlenbeck(rng, LENGTH_DRIFT_M, LENGTH_DRIFT_S, tick_s)
-        self._phase_drift = OrnsteinUhlenbeck(rng, PUMP_PHASE_DRIFT_RAD, PUMP_PHASE_DRIFT_S, tick_s)
+        self._length_drift = OrnsteinUhlenbeck(length, LENGTH_DRIFT_M, LENGTH_DRIFT_S, tick_s)
+        self._phase_drift = OrnsteinUhlenbeck(phase, PUMP_PHASE_DRIFT_RAD, PUMP_PHASE_DRIFT_S, tick_s)
         self.pump_open = True
         self.crystal_c = 25.0
         self._x_on_resonance = 0.0
-        self.length_servo = AnalogServo(self._length_error, 0.6 * _HWHM_M / PIEZO_M_PER_V / 15.0, SERVO_NOISE_V, rng)
-        self.phase_servo = AnalogServo(self._phase_error, truth.pump_volts_per_pi / 15.0 / 6.0, SERVO_NOISE_V, rng)
+        line_v = _HWHM_M / PIEZO_M_PER_V / 15.0
+        self.length_servo = AnalogServo(self._length_error, 0.6 * line_v, SERVO_NOISE_V, length_input)
+        pi_v = truth.pump_volts_per_pi / 15.0
+        self.phase_servo = AnalogServo(self._phase_error, pi_v / 6.0, SERVO_NOISE_V, phase_input)
 
     def advance(self) -> None:
         """Move on by one tick."""
@@ -96,7 +102,7 @@ class SourcePlant:
 
     def transmission_now(self) -> float:
         """Return the pump power in the cavity relative to resonance at present, with the residual length noise."""
-        noise_v = LENGTH_RESIDUAL_M / PIEZO_M_PER_V * float(self._rng.standard_normal())
+        noise_v = LENGTH_RESIDUAL_M / PIEZO_M_PER_V * float(self._transmission_readings.standard_normal())
         return self._transmission_at(self._length_piezo.volts(self.length_servo.output_volts()) + noise_v)
 
     def _resonance(self) -> float:
@@ -141,7 +147,17 @@ class SourcePlant:
         return self._x_on_resonance * math.sqrt(self._resonance())
 
     def _phase_error(self, servo_v: float) -> float:
-        return DITHER_V * math.sin(self._phase_rad(servo_v)) * self._pump() / self._truth.pump
+        seed = self.seed_resonance() * self._pump() / self._truth.pump
+        return DITHER_V * seed * math.sin(self._phase_rad(servo_v))
+
+    def _seed_turn_rad(self) -> float:
+        """Return the round-trip phase of the seed, in rad, where the pump is resonant: the double resonance."""
+        return SEED_PHASE_PER_KELVIN_RAD * (self.crystal_c - self._truth.best_temperature_c)
+
+    def seed_resonance(self) -> float:
+        """Return the seed power in the cavity relative to double resonance: 1 where the crystal is warm, little where
+        it is not."""
+        return 1.0 / (1.0 + (math.sin(0.5 * self._seed_turn_rad()) / math.sin(0.5 * SEED_HWHM_RAD)) ** 2)
 
     def seed_gain(self) -> float:
         """Return the parametric gain of the seed now."""
@@ -151,12 +167,13 @@ class SourcePlant:
     def seed_monitor_volts(self) -> float:
         """Return the seed monitor in V: zero where the cavity is off resonance."""
         resonant = self._resonance() if self.pump_open else 1.0
-        return SEED_V * resonant * self.seed_gain() + 1e-3 * float(self._rng.standard_normal())
+        level = SEED_V * resonant * self.seed_resonance() * self.seed_gain()
+        return level + SEED_NOISE_V * float(self._seed_readings.standard_normal())
 
     def probe_power_ratio(self) -> float:
         """Return the probe power relative to that at the design lock point."""
         design = 1.0 / (1.0 - self._truth.pump) ** 2
-        return self._resonance() * self.seed_gain() / design
+        return self._resonance() * self.seed_resonance() * self.seed_gain() / design
 
     def quadratures(self) -> tuple[float, float, float]:
         """Return squeezed and antisqueezed variance at the source and the rms angle in rad by which the ellipse
@@ -164,7 +181,7 @@ class SourcePlant:
 
         The angle of the ellipse follows half the seed-pump phase.
         """
-        detuning = SEED_PHASE_PER_KELVIN_RAD / SEED_HWHM_RAD * (self.crystal_c - self._truth.best_temperature_c)
+        detuning = self._seed_turn_rad() / SEED_HWHM_RAD
         efficiency = self._truth.source_efficiency * self._truth.extra_transmission
         squeezed, antisqueezed = opa.quadrature_variances(self._pump(), SIDEBAND_OVER_HWHM, efficiency, detuning)
         return squeezed, antisqueezed, 0.5 * PATH_SHARE * residual_phase_rad(self.phase_servo.unity_gain_hz())

@@ -21,6 +21,7 @@ from labctl.simulation.truth import Truth, generator
 TICK_S = 0.1
 AMBIENT_C = 25.0
 SCAN_NOISE_V = 1.5e-3
+_SLACK_S = 1e-9  # lab time is a float: a tick that is due this much later is due now
 
 
 class _Advancing(Protocol):
@@ -42,7 +43,7 @@ class SimulatedTable:
         self._ticks = 0
         self._instruments: list[_Advancing] = []
         spare = PiezoChannel(servo_gain)
-        self.oven = OvenPlant(generator(truth.seed, "oven"), AMBIENT_C, TICK_S)
+        self.oven = OvenPlant(truth.seed, AMBIENT_C, TICK_S)
         self.source = SourcePlant(truth, piezos.get("opa_length", spare), piezos.get("pump_phase", spare), TICK_S)
         self.sensors = [
             SensorPlant(number, sensor, truth.seed, light, piezos.get(f"lo{number}", spare), TICK_S)
@@ -61,11 +62,11 @@ class SimulatedTable:
     def elapse(self, seconds: float) -> None:
         """Move lab time and the table on."""
         end = self._now + seconds
-        while (self._ticks + 1) * TICK_S <= end:
+        while (self._ticks + 1) * TICK_S <= end + _SLACK_S:
             self._ticks += 1
             self._now = self._ticks * TICK_S
             self._advance()
-        self._now = end
+        self._now = max(end, self._now)
 
     def attach(self, instrument: _Advancing) -> None:
         """Let an instrument act at every tick (sweeps, motion, ramps)."""

@@ -29,6 +29,7 @@ _ATTRIBUTES: dict[int, Any] = {
 class _Session:
     instrument: WireInstrument
     attributes: dict[int, Any] = field(default_factory=lambda: dict(_ATTRIBUTES))
+    lost: bool = False
 
 
 class SimulatedVisaLibrary(VisaLibraryBase):
@@ -68,7 +69,7 @@ class SimulatedVisaLibrary(VisaLibraryBase):
     ) -> tuple[VISASession, StatusCode]:
         """Connect to the instrument behind `resource_name`."""
         instrument = self._instruments.get(_canonical(resource_name))
-        if instrument is None:
+        if instrument is None or not instrument.link_is_up():
             return VISASession(0), self._fail(session, StatusCode.error_resource_not_found)
         handle = VISASession(next(self._handles))
         self._sessions[handle] = _Session(instrument)
@@ -87,6 +88,8 @@ class SimulatedVisaLibrary(VisaLibraryBase):
         opened = self._sessions.get(session)
         if opened is None:
             return 0, self._fail(session, StatusCode.error_invalid_object)
+        if not self._alive(opened):
+            return 0, self._fail(session, StatusCode.error_connection_lost)
         self.timebase.elapse(opened.instrument.wire_time(len(data)))
         opened.instrument.on_bytes(bytes(data))
         return len(data), self.handle_return_value(session, StatusCode.success)
@@ -96,6 +99,8 @@ class SimulatedVisaLibrary(VisaLibraryBase):
         opened = self._sessions.get(session)
         if opened is None:
             return b"", self._fail(session, StatusCode.error_invalid_object)
+        if not self._alive(opened):
+            return b"", self._fail(session, StatusCode.error_connection_lost)
         termchar = bytes([opened.attributes[ResourceAttribute.termchar]])
         if not opened.attributes[ResourceAttribute.termchar_enabled]:
             termchar = b""
@@ -142,7 +147,10 @@ class SimulatedVisaLibrary(VisaLibraryBase):
 
     def flush(self, session: VISASession, mask: constants.BufferOperation) -> StatusCode:
         """Drop what waits to be read."""
-        self._sessions[session].instrument.discard_output()
+        opened = self._sessions.get(session)
+        if opened is None:
+            return self._fail(session, StatusCode.error_invalid_object)
+        opened.instrument.discard_output()
         return StatusCode.success
 
     def disable_event(
@@ -162,6 +170,11 @@ class SimulatedVisaLibrary(VisaLibraryBase):
         instrument.put_back(data[count:])
         self.timebase.elapse(instrument.wire_time(count))
         return data[:count], self.handle_return_value(session, status)
+
+    def _alive(self, opened: _Session) -> bool:
+        """Return False from the first use of a broken link on: a connection that was lost stays lost."""
+        opened.lost = opened.lost or not opened.instrument.link_is_up()
+        return not opened.lost
 
     def _fail(self, session: VISASession | VISAEventContext | VISARMSession, status: StatusCode) -> StatusCode:
         return self.handle_return_value(session, status)

@@ -35,9 +35,13 @@ class WireInstrument:
     The host's bytes arrive through `receive`; what the instrument says is queued with `send` (bytes, possibly later)
     or `send_when` (bytes that are only known at a time that may still move, such as the end of a sweep). Subclasses
     implement `on_bytes`. `baud` is None on a network.
+
+    `own_to_connection` names the attributes that every connection has for itself, of an instrument that takes several
+    at once; without, it takes one at a time.
     """
 
     baud: float | None = None
+    own_to_connection: tuple[str, ...] = ()
 
     def __init__(self, timebase: Timebase) -> None:
         self.timebase = timebase
@@ -47,6 +51,10 @@ class WireInstrument:
     def on_bytes(self, data: bytes) -> None:
         """Take bytes from the host; they may end in the middle of a command."""
         raise NotImplementedError
+
+    def link_is_up(self) -> bool:
+        """Return False while nothing can be sent or opened: a pulled cable, no power."""
+        return True
 
     def on_connect(self) -> None:
         """Act on a new connection (a banner, telnet negotiation); most instruments stay silent."""
@@ -77,6 +85,10 @@ class WireInstrument:
         """Forget everything not yet read by the host."""
         self._outgoing.clear()
         self._partly_read.clear()
+
+    def replies_waiting(self) -> int:
+        """Return how many replies the host has not taken yet."""
+        return len(self._outgoing)
 
     def ready_at(self) -> float | None:
         """Return when the next byte is there for the host, in s of lab time, or None if nothing is on its way."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.configuration.station_file import SimulatedBackend, StationFile, WireFault
 from labctl.errors import ConfigurationError
 from labctl.simulation.faults import FaultKind, FaultyWire
 from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
@@ -31,10 +33,12 @@ TRANSMISSION_MONITOR_V = 1.0
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulated table and the VISA library that serves its instruments."""
+    """A simulated table, its instruments, their wires as the station's faults leave them, and the VISA library that
+    serves these."""
 
     table: SimulatedTable
     instruments: dict[str, WireInstrument]
+    wires: dict[str, WireInstrument]
     library: SimulatedVisaLibrary
 
     def write_truth(self, path: Path) -> None:
@@ -54,11 +58,12 @@ def simulate(station: StationFile) -> Simulation:
         )
     wiring = _Wiring(station, backend)
     instruments = {name: wiring.build(name) for name in station.instruments}
-    for instrument in instruments.values():
-        if hasattr(instrument, "advance"):
-            wiring.table.attach(instrument)
-    addresses = {station.instruments[name].address: wire for name, wire in wiring.with_faults(instruments).items()}
-    return Simulation(wiring.table, instruments, simulated_library(wiring.table, addresses))
+    wires = wiring.with_faults(instruments)
+    for wire in wires.values():
+        if hasattr(wire, "advance"):
+            wiring.table.attach(wire)
+    addresses = {station.instruments[name].address: wire for name, wire in wires.items()}
+    return Simulation(wiring.table, instruments, wires, simulated_library(wiring.table, addresses))
 
 
 class _Pins:
@@ -124,9 +129,21 @@ class _Wiring:
             if kind is FaultKind.MISSING:
                 del wires[fault.instrument]
             else:
-                rng = self.rng(f"fault {fault.instrument}")
-                wires[fault.instrument] = FaultyWire(wires[fault.instrument], kind, fault.after, self.table, rng)
+                wires[fault.instrument] = self._faulty(wires[fault.instrument], kind, fault)
         return wires
+
+    def _faulty(self, wire: WireInstrument, kind: FaultKind, fault: WireFault) -> FaultyWire:
+        name = fault.instrument
+        until_s = math.inf if fault.lasting is None else fault.after + fault.lasting
+        wake_up = partial(self._wake_up, name) if kind is FaultKind.POWER_CYCLE else None
+        rng = self.rng(f"fault {name}")
+        return FaultyWire(wire, kind, fault.after, self.table, rng, until_s, wake_up)
+
+    def _wake_up(self, name: str) -> WireInstrument:
+        """Return the instrument as after power-on: its digital pins float, and what they drove falls to low."""
+        self._pins[name].levels.clear()
+        self._pins_changed()
+        return self.build(name)
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the random numbers of one instrument."""

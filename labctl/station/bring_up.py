@@ -28,7 +28,7 @@ def link_to(file: StationFile) -> Link:
     if isinstance(file.backend, SimulatedBackend):
         simulation = simulate(file)
         return Link(SimulatedClock(simulation.table), simulation.library, simulation)
-    return Link(WallClock(), file.backend.library, None)
+    return Link(WallClock(file.backend.speed), file.backend.library, None)
 
 
 def ask_instruments(file: StationFile, link: Link) -> dict[str, Answer]:

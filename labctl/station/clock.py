@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+TIME_RESOLUTION_S = 1e-6
+
 
 class Timebase(Protocol):
     """Something whose time moves only when it is told to, such as the simulated table."""
@@ -89,14 +91,19 @@ class Registration:
 
 
 class WallClock:
-    """Real time.
+    """Real time, or lab time that runs `speed` times as fast: that of a simulated table which another process serves
+    at this speed. Real instruments have no other speed than 1.
 
     Periodic tasks run in one thread of their own, in the order in which they fall due.
     """
 
     concurrent = True
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float = 1.0) -> None:
+        if not speed > 0:
+            raise ValueError(f"the speed of a clock is above 0, not {speed:g}")
+        self._speed = speed
+        self._began_at, self._began_at_monotonic = time.time(), time.monotonic()
         self._wake = threading.Event()
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Registration]] = []
@@ -104,12 +111,14 @@ class WallClock:
         self._thread: threading.Thread | None = None
 
     def now(self) -> float:
-        """Return the time in s since the epoch."""
-        return time.time()
+        """Return the time in s since the epoch; faster clocks start from it when they are made."""
+        if self._speed == 1.0:
+            return time.time()
+        return self._began_at + self._speed * (time.monotonic() - self._began_at_monotonic)
 
     def sleep(self, seconds: float) -> None:
         """Wait `seconds`, or less if interrupted."""
-        self._wake.wait(max(0.0, seconds))
+        self._wake.wait(max(0.0, seconds / self._speed))
         self._wake.clear()
 
     def interrupt(self) -> None:
@@ -120,7 +129,8 @@ class WallClock:
         """Run `task` every `period_s`, first after one period."""
         registration = Registration(name, period_s, task)
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + period_s, next(self._numbers), registration))
+            due = time.monotonic() + period_s / self._speed
+            heapq.heappush(self._due, (due, next(self._numbers), registration))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="labctl periodic tasks", daemon=True)
                 self._thread.start()
@@ -144,7 +154,7 @@ class WallClock:
             registration.run()
             if not registration.cancelled:
                 with self._changed:
-                    following = _next_due(due, registration.period_s, time.monotonic())
+                    following = _next_due(due, registration.period_s / self._speed, time.monotonic())
                     heapq.heappush(self._due, (following, number, registration))
 
 
@@ -188,6 +198,13 @@ class SimulatedClock:
         registration = Registration(name, period_s, task)
         heapq.heappush(self._due, (self.now() + period_s, next(self._numbers), registration))
         return registration
+
+
+def wait_out(clock: Clock, seconds: float) -> None:
+    """Wait all of `seconds`, also through an interrupt: between the steps of a motion that must not be hurried."""
+    end = clock.now() + seconds
+    while (left := end - clock.now()) > TIME_RESOLUTION_S:
+        clock.sleep(left)
 
 
 def _next_due(due: float, period_s: float, now: float) -> float:

@@ -190,6 +190,126 @@ class Monitor(Protocol):
         ...
 
 
+class TunableLaser(Protocol):
+    """A laser whose wavelength and power are set from here; wavelengths are those in vacuum."""
+
+    def tune(self, wavelength_m: float) -> None:
+        """Tune to `wavelength_m` and wait until the laser is there."""
+        ...
+
+    def tune_frequency(self, frequency_hz: float) -> None:
+        """Tune to the optical frequency `frequency_hz` and wait until the laser is there."""
+        ...
+
+    def is_tuned(self) -> bool:
+        """Return False while the wavelength moves."""
+        ...
+
+    def wavelength_m(self) -> float:
+        """Return the wavelength in m that the laser is set to."""
+        ...
+
+    def set_power(self, power_w: float) -> None:
+        """Set the output power in W; whether light comes out is left as it is."""
+        ...
+
+    def power_w(self) -> float:
+        """Return the output power in W as the laser's own monitor sees it."""
+        ...
+
+    def switch_on(self) -> None:
+        """Let light out and wait until the laser says that it is ready."""
+        ...
+
+    def switch_off(self) -> None:
+        """Let no light out."""
+        ...
+
+    def is_on(self) -> bool:
+        """Return whether light comes out."""
+        ...
+
+
+class ToneSource(Protocol):
+    """A generator of one sine into 50 ohm."""
+
+    def set_tone(self, frequency_hz: float, amplitude_v: float) -> None:
+        """Set frequency in Hz and amplitude in V (peak, across 50 ohm); whether it is on is left as it is."""
+        ...
+
+    def frequency_hz(self) -> float:
+        """Return the frequency in Hz."""
+        ...
+
+    def amplitude_v(self) -> float:
+        """Return the amplitude in V (peak, across 50 ohm)."""
+        ...
+
+    def switch_on(self) -> None:
+        """Put the tone out: a pure sine without offset."""
+        ...
+
+    def switch_off(self) -> None:
+        """Put nothing out."""
+        ...
+
+    def is_on(self) -> bool:
+        """Return whether the tone is on."""
+        ...
+
+
+class PowerMeter(Protocol):
+    """An optical power meter, which must be told the wavelength that it looks at."""
+
+    def set_wavelength(self, wavelength_m: float) -> None:
+        """Correct for the sensor's response at `wavelength_m`."""
+        ...
+
+    def power_w(self) -> float:
+        """Return one reading in W, at the wavelength that was set."""
+        ...
+
+
+class PressureState(StrEnum):
+    """What a gauge says of its reading."""
+
+    VALID = "valid"
+    UNDER_RANGE = "under range"
+    OVER_RANGE = "over range"
+    SENSOR_OFF = "sensor off"
+    NO_SENSOR = "no sensor"
+    SENSOR_ERROR = "sensor error"
+
+
+@dataclass(frozen=True)
+class PressureReading:
+    """One reading of a gauge: a pressure in Pa where it is valid, else None; `said` is the gauge's own word for it."""
+
+    state: PressureState
+    pressure_pa: float | None = None
+    said: str = ""
+
+
+class Gauge(Protocol):
+    """A vacuum gauge."""
+
+    def read(self) -> PressureReading:
+        """Return the pressure, or why there is none."""
+        ...
+
+
+class Rotator(Protocol):
+    """A rotation stage, such as that of a half-wave plate."""
+
+    def move_to(self, angle_deg: float) -> None:
+        """Turn to `angle_deg` and wait for the end of the motion."""
+        ...
+
+    def angle_deg(self) -> float:
+        """Return the angle in degrees."""
+        ...
+
+
 class SafeOrder(StrEnum):
     """The order in which a table is made safe: light first, high voltage last."""
 

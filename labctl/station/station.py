@@ -17,6 +17,7 @@ from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitize
 from labctl.station.clock import Clock
 from labctl.station.driver_registry import REGISTRY
 from labctl.station.leases import Leases
+from labctl.station.ledger import SettingsLedger
 from labctl.station.limits import Limit
 from labctl.station.opening import Answer, require_all
 from labctl.station.roles import (
@@ -66,7 +67,10 @@ class Station:
         self.clock = clock
         self.answers = answers
         self.leases = Leases()
+        self.ledger = SettingsLedger()
         self._drivers = require_all(answers)
+        for name, driver in self._drivers.items():
+            driver.on_setting = self.ledger.keeper_for(name)
 
     # ---- roles ----------------------------------------------------------------------------------------------------
 
@@ -143,9 +147,15 @@ class Station:
                 Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum"),
                 limits.slew,
                 self.clock,
+                self._servo_at_piezo(name, limits.servo_gain),
             )
             for name, entry in wired.items()
         }
+
+    def _servo_at_piezo(self, name: str, servo_gain: float) -> Callable[[], float]:
+        if name not in self.file.loops:
+            return lambda: 0.0
+        return lambda: servo_gain * self.servos[name].output_v()
 
     @cached_property
     def mirrors(self) -> dict[str, Picomotor]:
@@ -177,6 +187,16 @@ class Station:
         biases |= {name: piezo.bias for name, piezo in self.file.piezos.items()}
         for name, bias in biases.items():
             self.piezos[name].ramp_to(bias)
+
+    def driver(self, name: str) -> Driver:
+        """Return the driver of one instrument, for looking after it; procedures use roles."""
+        return self._drivers[name]
+
+    def rebind(self) -> None:
+        """Forget what the roles remember of their instruments: they start anew after an instrument was away."""
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
 
     def health(self) -> list[Health]:
         """Ask every instrument who it is and return how it answered."""

@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 
 from labctl.errors import StoreError
-from labctl.store.oslock import LockAnswer, lock
+from labctl.store.oslock import LockAnswer, lock, unlock
 from labctl.store.owner import Owner, Purpose
 
 LOCK_FILE = "run.lock"
@@ -56,6 +56,12 @@ class Hold:
 
     def release(self) -> None:
         """Let go; harmless when done twice."""
+        if not self._file.closed:
+            unlock(self._file.fileno())  # a child forked a moment ago may still have the file open
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the file without unlocking it: what a forked child does, whose lock is the parent's."""
         self._file.close()
 
 
@@ -110,7 +116,7 @@ def _write_owner(file: FileIO, owner: Owner) -> None:
 def _let_go_in_child() -> None:
     # A forked child shares the lock: it would keep a dead run looking alive.
     for hold in list(_held):
-        hold.release()
+        hold.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import suppress
 from enum import Enum
 
 
@@ -35,6 +36,12 @@ if sys.platform == "win32":
             os.lseek(descriptor, 0, os.SEEK_SET)
         return LockAnswer.TAKEN
 
+    def unlock(descriptor: int) -> None:
+        """Let a locked file go at once."""
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        with suppress(OSError):  # it was not locked
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
@@ -52,3 +59,8 @@ else:
                 return LockAnswer.UNSUPPORTED
             raise
         return LockAnswer.TAKEN
+
+    def unlock(descriptor: int) -> None:
+        """Let a locked file go at once, for every process that has it open through this descriptor."""
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

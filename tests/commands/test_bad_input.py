@@ -8,19 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from in_process import run_labctl as labctl
 
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState
 
-LABCTL = [sys.executable, "-m", "labctl"]
 StationMaker = Callable[[str], Path]
-
-
-def labctl(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*LABCTL, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 def fault(instrument: str, kind: str, after: str = "0 s") -> str:

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from in_process import run_labctl
 
 RECORDING = Path(__file__).parent.parent / "data" / "squeezing_aggarwal2020"
-LABCTL = [sys.executable, "-m", "labctl"]
 
 
 def labctl(*arguments: object) -> str:
-    command = [*LABCTL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    done = run_labctl(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_analyse_squeezing_gives_the_published_level_of_a_real_recording() -> None:
@@ -67,7 +68,17 @@ def test_a_single_procedure_runs_what_it_needs_on_a_cold_table(tmp_path: Path) -
 
 def test_help_needs_no_numpy() -> None:
     """Help must answer at once, so the commands import what they need only when they run."""
-    script = "import sys; sys.argv = ['labctl', '--help']\nfrom labctl.cli import main\ntry:\n main()\nexcept SystemExit: pass\n"
+    script = "import sys; sys.argv = ['labctl', '--help']\nfrom labctl.cli import main\n"
+    script += "try:\n main()\nexcept SystemExit: pass\n"
     script += "print([m for m in ('numpy', 'scipy', 'pyvisa', 'pymeasure', 'h5py', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_talk_sends_questions_and_asks_before_anything_else(tmp_path: Path) -> None:
+    log = tmp_path / "traffic.log"
+    assert "3.000000000000E+06" in labctl("talk", "analyzer", "BAND?", "--log", log)
+    assert "WRITE:BAND?" in log.read_text()
+    refused = run_labctl("talk", "analyzer", "BAND 10")
+    assert refused.returncode == 1 and "Add --write" in refused.stderr
+    labctl("talk", "analyzer", "BAND 10", "--write")

@@ -139,7 +139,7 @@ def test_nothing_is_sent_between_a_question_and_its_reply(bench: Bench) -> None:
         assert asked.wait(SOON_S)
         second = pool.submit(bench.driver.ask, "SAY 2?")
         set_level = pool.submit(setattr, bench.driver, "level", 1)
-        wait([second, set_level], timeout=0.05)
+        wait([second], timeout=0.05)
         assert bench.twin.heard == ["SAY 1?"]
         go_on.set()
         assert (first.result(SOON_S), second.result(SOON_S)) == ("1", "2")
@@ -241,7 +241,7 @@ def test_a_value_error_of_the_caller_drops_nothing(bench: Bench) -> None:
 def test_a_closed_link_is_a_lost_connection_every_time(bench: Bench) -> None:
     bench.driver.close()
     for _ in range(3):
-        with pytest.raises(ConnectionLost, match=r"parrot: the link broke .* Check cable, power and address"):
+        with pytest.raises(ConnectionLost, match=r"parrot: .* Check cable, power and address"):
             bench.driver.ask("SAY 1?")
     bench.driver.close()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymeasure.test import expected_protocol
 
 from drivers.errors import BadReply, InstrumentError, Refused, WrongInstrument
-from drivers.thorlabs.mdt693b import ThorlabsMDT693B, limit_switch, switch_state
+from drivers.thorlabs.mdt693b import ThorlabsMDT693B, ThorlabsMDT694B, limit_switch, switch_state
 
 IDENTITY = (
     "Model MDT693B Piezo Control Module\rFirmware Version: {}\rVoltage Range: 0V to 150V\r"
@@ -232,3 +232,50 @@ def test_switches_are_read_strictly(text: str) -> None:
     for read, right in ((switch_state, (True, False)), (limit_switch, (75.0, 100.0, 150.0))):
         with contextlib.suppress(ValueError):
             assert read(text) in right
+
+
+# ---- the single-channel model ---------------------------------------------------------------------------------------
+
+
+SINGLE = IDENTITY.format("1.10").replace("MDT693B", "MDT694B")
+START_SINGLE = [("", None), ("echo=0", "[Echo Off]\r"), ("id?", SINGLE)]
+
+
+def test_a_single_channel_unit_has_one_channel_and_a_name() -> None:
+    assert ThorlabsMDT694B(MagicMock()).name == "Thorlabs MDT694B"
+    with expected_protocol(ThorlabsMDT694B, [("xvoltage=30.000", ""), ("xvoltage?", "[ 30.10]\r")]) as driver:
+        assert list(driver.channels) == ["x"]
+        driver.channels["x"].voltage = 30
+        assert driver.channels["x"].measured_voltage == 30.1
+        assert not hasattr(driver, "ch_y") and not hasattr(driver, "measured_voltages")
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [
+        [("msenable?", "CMD_NOT_DEFINED")],
+        [("msenable?", "0\r")],
+        [("msenable?", "1\r"), ("msvoltage?", "0\r"), ("msenable=0", "")],
+    ],
+    ids=["unknown", "off", "on at 0 V"],
+)
+def test_a_single_channel_unit_may_or_may_not_know_the_master_scan(scan: list[tuple[str, str]]) -> None:
+    with expected_protocol(ThorlabsMDT694B, [*START_SINGLE, *scan, *limits("x", "5.00", "90.00")]) as driver:
+        driver.initialise()
+        assert driver.channels["x"].voltage_range == (5.0, 90.0)
+
+
+def test_another_refusal_of_the_master_scan_is_none_to_pass_over() -> None:
+    with (
+        expected_protocol(ThorlabsMDT694B, [*START_SINGLE, ("msenable?", "CMD_ARG_INVALID")]) as driver,
+        pytest.raises(Refused, match="CMD_ARG_INVALID"),
+    ):
+        driver.initialise()
+
+
+def test_a_three_channel_unit_is_no_single_channel_one() -> None:
+    with (
+        expected_protocol(ThorlabsMDT694B, [("id?", IDENTITY.format("1.10"))]) as driver,
+        pytest.raises(WrongInstrument, match=r"expected an MDT694B, found .*MDT693B"),
+    ):
+        driver.read_identity()

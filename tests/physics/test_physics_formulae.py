@@ -57,8 +57,9 @@ def test_filtered_line_keeps_its_area_and_approaches_the_line() -> None:
     area, _ = quad(lambda f: line_shape.filtered_lorentzian(f, 0.0, 41.0, 10.0), -2e5, 2e5, points=[0], limit=500)
     assert area == pytest.approx(0.5 * np.pi * 41.0, rel=2e-4)
     f = np.linspace(-200, 200, 11)
-    assert line_shape.filtered_lorentzian(f, 0.0, 41.0, 0.01) == pytest.approx(line_shape.lorentzian(f, 0.0, 41.0),
-    rel=1e-4)
+    assert line_shape.filtered_lorentzian(f, 0.0, 41.0, 0.01) == pytest.approx(
+        line_shape.lorentzian(f, 0.0, 41.0), rel=1e-4
+    )
 
 
 def test_network_of_four_equal_outputs() -> None:

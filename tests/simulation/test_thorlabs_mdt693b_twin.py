@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stepped_time import SteppedTime
 
 from drivers.errors import InstrumentError, NoReply, Refused, WrongInstrument
-from drivers.thorlabs.mdt693b import ThorlabsMDT693B
+from drivers.thorlabs.mdt693b import ThorlabsMDT693B, ThorlabsMDT694B
 from labctl.simulation.instruments.thorlabs_mdt693b import DAC_STEP_V, PROCESSING_S, SimulatedMDT693B
 from labctl.simulation.visa_library import simulated_library
 
@@ -57,6 +57,10 @@ class Bench:
     def driver(self) -> ThorlabsMDT693B:
         library = simulated_library(self.time, {ADDRESS: self.twin})
         return ThorlabsMDT693B(ADDRESS, visa_library=library, timeout=1000)
+
+    def single_channel_driver(self) -> ThorlabsMDT694B:
+        library = simulated_library(self.time, {ADDRESS: self.twin})
+        return ThorlabsMDT694B(ADDRESS, visa_library=library, timeout=1000)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,29 @@ def test_the_echo_repeats_the_command_with_its_terminator() -> None:
     assert bench.say(b"echo=0\r") == b"echo=0\r[Echo Off]\r>"
     assert bench.say(b"xmin?\r") == b"0\r>"
     assert bench.say(b"echo=1\r") == b"[Echo On]\r>"
+
+
+@pytest.mark.parametrize(
+    ("sent", "reply"),
+    [
+        (b"xvoltage=12.34\r", b">"),
+        (b"XV12.34\r", b">"),
+        (b"yvoltage=1\r", b"CMD_NOT_DEFINED>"),
+        (b"zvoltage?\r", b"CMD_NOT_DEFINED>"),
+        (b"ZR?\r", b"CMD_NOT_DEFINED>"),
+        (b"xyzvoltage?\r", b"CMD_NOT_DEFINED>"),
+        (b"xyzvoltage=1\r", b"CMD_NOT_DEFINED>"),
+        (b"AV1\r", b"CMD_NOT_DEFINED>"),
+        (b"msenable?\r", b"CMD_NOT_DEFINED>"),
+        (b"xmax?\r", b"150.50\r>"),
+        (b"friendly?\r", b"MDT694B\r>"),
+    ],
+)
+def test_replies_of_the_single_channel_model(sent: bytes, reply: bytes) -> None:
+    bench = Bench(model="MDT694B")
+    assert bench.say(sent) == reply
+    assert bench.piezos["y"].driven == bench.piezos["z"].driven == []
+    assert bench.say(b"id?\r").startswith(b"Model MDT694B Piezo Control Module\r")
 
 
 @pytest.mark.parametrize(("firmware", "first"), [("1.10", b"Model MDT693B"), ("1.06", b"*\r\r\rModel MDT693B")])
@@ -216,14 +243,19 @@ COMMANDS = [
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(["1.06", "1.10"]), st.lists(st.one_of(st.binary(max_size=100), st.sampled_from(COMMANDS))))
-def test_any_bytes_are_survived(firmware: str, chunks: list[bytes]) -> None:
-    bench = Bench(firmware=firmware)
+@given(
+    st.sampled_from(["1.06", "1.10"]),
+    st.sampled_from(["MDT693B", "MDT694B"]),
+    st.lists(st.one_of(st.binary(max_size=100), st.sampled_from(COMMANDS))),
+)
+def test_any_bytes_are_survived(firmware: str, model: str, chunks: list[bytes]) -> None:
+    bench = Bench(firmware=firmware, model=model)
     for chunk in chunks:
         bench.say(chunk)
     bench.say(b"\r \rcm=0\r")
     assert b"[Echo Off]\r" in bench.say(b"echo=0\r")
-    assert all(0 <= piezo.volts <= 150.5 for piezo in bench.piezos.values())
+    assert all(0 <= piezo.volts <= 150.5 for piezo in bench.piezos.values() if piezo.driven)
+    assert bool(bench.piezos["y"].driven) == (model == "MDT693B")
 
 
 # ---- the real driver ------------------------------------------------------------------------------------------------
@@ -245,6 +277,28 @@ def test_the_driver_sets_and_reads() -> None:
     assert (channel.minimum_voltage, channel.maximum_voltage) == (20, 100)
     assert driver.voltage_limit == 150
     assert not driver.master_scan_enabled
+
+
+def test_the_single_channel_driver_sets_and_reads() -> None:
+    bench = Bench(echo=True, model="MDT694B")
+    driver = bench.single_channel_driver()
+    driver.initialise()
+    assert driver.read_identity().model == "MDT694B"
+    assert list(driver.channels) == ["x"]
+    channel = driver.channels["x"]
+    channel.voltage = 75.0
+    assert bench.piezos["x"].volts == pytest.approx(75, abs=DAC_STEP_V)
+    assert channel.measured_voltage == pytest.approx(75, abs=WORST_READ_BACK_V)
+    channel.set_limits(20, 100)
+    assert channel.voltage_range == (20.0, 100.0)
+    assert not hasattr(driver, "measured_voltages")
+
+
+def test_each_driver_refuses_the_other_model() -> None:
+    with pytest.raises(WrongInstrument, match=r"expected an MDT693B, found .*MDT694B"):
+        Bench(model="MDT694B").driver().initialise()
+    with pytest.raises(WrongInstrument, match=r"expected an MDT694B, found .*MDT693B"):
+        Bench().single_channel_driver().initialise()
 
 
 def test_leftovers_of_another_program_do_not_spoil_the_first_command() -> None:

@@ -16,7 +16,7 @@ from labctl.configuration.station_file import StationFile
 from labctl.errors import ConnectionLost, LabError, StationNotOpened, WrongInstrument
 from labctl.station import opening
 from labctl.station.bring_up import Link, ask_instruments, link_to, open_station
-from labctl.station.driver_registry import DriverEntry
+from labctl.station.driver_registry import REGISTRY, DriverEntry
 from labctl.station.opening import open_instruments, require_all
 
 KINDS = ("missing", "silent", "garbage", "wrong_model")
@@ -152,7 +152,7 @@ def test_instruments_are_opened_side_by_side_where_time_is_real(monkeypatch: pyt
         raise OSError(f"no such port: {address}")
 
     entry = DriverEntry(unreachable)
-    monkeypatch.setattr(opening, "REGISTRY", dict.fromkeys(opening.REGISTRY, entry))
+    monkeypatch.setattr(opening, "REGISTRY", dict.fromkeys(REGISTRY, entry))
     answers = open_instruments(file, "@py", concurrent=True)
     assert list(answers) == list(file.instruments)
     for name, answer in answers.items():

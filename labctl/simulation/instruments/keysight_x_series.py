@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
 
 from labctl.simulation.analyzer_noise import FloatArray
+from labctl.simulation.instruments.analyzer_sweeps import FIRST_TRACE, LAST_TRACE, SweepingAnalyzer
+from labctl.simulation.instruments.analyzer_trace import SweepSequence
 from labctl.simulation.instruments.x_series_data import TraceWriter
 from labctl.simulation.instruments.x_series_receiver import Receiver
 from labctl.simulation.instruments.x_series_settings import register_receiver
-from labctl.simulation.instruments.x_series_trace import SweepSequence, TraceMemory
 from labctl.simulation.ports import RfInput
-from labctl.simulation.scpi import Answer, Call, Later, Reply, ScpiInstrument, on
+from labctl.simulation.scpi import Answer, Call, Later, Reply, on
 from labctl.simulation.scpi_syntax import DBM, ScpiError, read_choice
 from labctl.simulation.wire import Timebase
 
-FIRST_TRACE, LAST_TRACE = 1, 6
 MODE_SWITCH_S = 1.0
-LOOK_PERIOD_S = 0.5  # short sweeps share one look at the input for this long
 SWEEPING = 1 << 3  # bit of the operation condition register
 REFERENCE_LEVEL_RANGE_DBM = (-170.0, 30.0)
 _MODES = ("SA", "PNOISE", "BASIC")
@@ -27,16 +25,14 @@ _DETECTORS = ("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative")
 _TRACE_TYPES = ("WRITe", "AVERage", "MAXHold", "MINHold")
 
 
-class SimulatedXSeries(ScpiInstrument):
+class SimulatedXSeries(SweepingAnalyzer[Receiver]):
     """An analyzer in swept-SA mode with one live trace (trace 1; traces 2 to 6 stay blank).
 
-    Sweeps take lab time. Sweeps that finish between two calls of `advance` are all taken from the input as it is then,
-    so the table calls it at every step while its state moves; without those calls the input is looked at when the host
-    asks. A change of settings clears the trace and restarts a running sequence. Noise is that of `NoiseDraw`; a
-    coherent tone is treated as noise of its mean power. Markers, peak tables and limit lines are not there.
+    Sweeps take lab time, see `SweepingAnalyzer`. A change of settings clears the trace and restarts a running sequence.
+    Noise is that of `NoiseDraw`; a coherent tone is treated as noise of its mean power. Markers, peak tables and limit
+    lines are not there.
 
     Wakes up as after preset: continuous sweeping, ASCII, big-endian, normal detector, log-power averaging.
-    `speed`: a sweep takes that many times less lab time than `SWEep:TIME?` says.
     """
 
     options = '"503,B25,P03"'
@@ -53,16 +49,10 @@ class SimulatedXSeries(ScpiInstrument):
         highest_hz: float = 3.6e9,
         speed: float = 1.0,
     ) -> None:
-        super().__init__(timebase)
+        super().__init__(timebase, rf_input, rng, Receiver(highest_hz), speed)
         self.identity = f"Agilent Technologies,{model},{serial},{firmware}"
-        self._speed = speed
         self._mode = "SA"
-        self._busy_until = -math.inf
-        self._looked_at = -math.inf
-        self._receiver = Receiver(highest_hz)
-        self._trace = TraceMemory(rng, rf_input)
         self._writer = TraceWriter(self)
-        self._sequence: SweepSequence | None = None
         self._register()
         self._preset()
 
@@ -89,33 +79,7 @@ class SimulatedXSeries(ScpiInstrument):
             form="{:.2f}".format,
         )
 
-    # ---- sweeping in lab time ---------------------------------------------------------------------------------------
-
-    def advance(self, now: float) -> None:
-        """Finish what sweeps are over at lab time `now` (s), with the input as it is at present."""
-        sequence = self._sequence
-        if sequence is None:
-            return
-        due = sequence.due(now)
-        if due < sequence.target and now - self._looked_at < LOOK_PERIOD_S:
-            return
-        if due > sequence.finished:
-            self._looked_at = now
-            # A continuously rewritten trace has no memory: it is drawn when somebody looks.
-            if not self._rewrites():
-                self._trace.add(self._receiver, due - sequence.finished)
-            sequence.finished = due
-        if due >= sequence.target:
-            self._sequence = None
-
-    def on_bytes(self, data: bytes) -> None:
-        """Take bytes; sweeps that are over by now are finished first."""
-        self.advance(self.now())
-        super().on_bytes(data)
-
-    def operation_ends_at(self) -> float:
-        """Return when mode switch and sweep sequence are over (continuous sweeping: the first sweep)."""
-        return max(self._busy_until, -math.inf if self._sequence is None else self._sequence.ends_at)
+    # ---- state ------------------------------------------------------------------------------------------------------
 
     def operation_condition(self) -> int:
         """Return bit 3 while sweeping."""
@@ -142,27 +106,12 @@ class SimulatedXSeries(ScpiInstrument):
         if self._mode == "SA":
             self._restart()
 
-    def _rewrites(self) -> bool:
-        return self._continuous and self._receiver.trace_type == "WRIT"
+    def _may_sweep(self) -> bool:
+        return self._mode == "SA"
 
-    def _restart(self) -> None:
-        if self._mode != "SA":
+    def _refuse_sweep(self) -> None:
+        if not self._may_sweep():
             raise ScpiError(-221)
-        self._trace.clear()
-        self._looked_at = self.now()
-        target = math.inf if self._continuous else self._receiver.sweeps_in_sequence
-        self._sequence = SweepSequence(self.now(), self._receiver.sweep_time_s / self._speed, target)
-
-    def _changed(self) -> None:
-        self._trace.clear()
-        if self._sequence is not None:
-            self._restart()
-
-    def _look(self) -> None:
-        """Bring the trace up to the present."""
-        self.advance(self.now())
-        if self._sequence is not None and self._rewrites() and self._sequence.finished > self._trace.sweeps:
-            self._trace.add(self._receiver, self._sequence.finished - self._trace.sweeps)
 
     # ---- sequence and mode ------------------------------------------------------------------------------------------
 
@@ -176,18 +125,8 @@ class SimulatedXSeries(ScpiInstrument):
             self.advance(self.now())
         elif before <= self._trace.sweeps < count:
             # A finished sequence goes on to the higher count.
-            sweep_s = self._receiver.sweep_time_s / self._speed
             done = self._trace.sweeps
-            self._sequence = SweepSequence(self.now() - done * sweep_s, sweep_s, count, done)
-
-    def _set_continuous(self, continuous: bool) -> None:
-        if continuous == self._continuous:
-            return
-        self._look()
-        self._continuous = continuous
-        self._sequence = None
-        if continuous:
-            self._restart()
+            self._sequence = SweepSequence(self.now() - done * self.sweep_s, self.sweep_s, count, done)
 
     def _set_reference_level(self, value: float) -> None:
         self._reference_level_dbm = value
@@ -205,9 +144,7 @@ class SimulatedXSeries(ScpiInstrument):
 
     @on(":ABORt")
     def _abort(self, call: Call) -> None:
-        self._sequence = None
-        if self._continuous and self._mode == "SA":
-            self._restart()
+        self._stop()
 
     @on("[:SENSe]:AVERage:CLEar")
     def _clear_average(self, call: Call) -> None:
@@ -295,9 +232,7 @@ class SimulatedXSeries(ScpiInstrument):
         return Later(self.operation_ends_at, lambda: self._pairs(number))
 
     def _displayed(self, number: int) -> FloatArray:
-        self._look()
-        power = self._trace.power_w(self._receiver) if number == FIRST_TRACE else None
-        return self._writer.displayed(power, self._receiver.points)
+        return self._writer.displayed(self._power_w(number), self._receiver.points)
 
     def _pairs(self, number: int) -> Reply:
         pairs = np.column_stack([self._receiver.axis(), self._displayed(number)])

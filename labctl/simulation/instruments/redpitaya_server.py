@@ -49,6 +49,10 @@ class RedPitayaServer(ScpiInstrument):
     command_end = b"\r\n"
     reply_end = b"\r\n"
     error_format = '{code},"{text}"'
+    own_to_connection: tuple[str, ...] = (
+        *("_outgoing", "_partly_read", "_input", "_overrun", "_held"),
+        *("status", "_complete_wanted"),
+    )
 
     def __init__(self, timebase: Timebase, variant: Variant, identity: str) -> None:
         super().__init__(timebase)

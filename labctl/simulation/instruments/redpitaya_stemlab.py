@@ -31,10 +31,10 @@ _BYTE_ORDERS = {"BEND": ">", "LEND": "<"}
 
 
 class SimulatedRedPitaya(RedPitayaServer):
-    """The SCPI server of a Red Pitaya board on TCP port 5000, one client at a time.
+    """The SCPI server of a Red Pitaya board on TCP port 5000, which takes several clients at once.
 
-    Format and byte order of data belong to the connection, their unit to the board. Binary blocks are followed by CR LF
-    only with `crlf_after_block`, as with some versions of the server.
+    Format and byte order of data and the errors belong to the connection, the unit of data to the board. Binary blocks
+    are followed by CR LF only with `crlf_after_block`, as with some versions of the server.
 
     Records take lab time and are quantised to 14 bits over +-1 V (LV) or +-20 V (HV), see `Acquisition`. `jumpers` are
     the ranges as wired ({1: "HV"}); an input not named follows its gain command, so gain and jumpers agree there.
@@ -43,6 +43,8 @@ class SimulatedRedPitaya(RedPitayaServer):
 
     Source: behaviour of the public SCPI server and API sources (scpi-server, rp-api).
     """
+
+    own_to_connection = (*RedPitayaServer.own_to_connection, "_format", "_byte_order")
 
     def __init__(
         self,

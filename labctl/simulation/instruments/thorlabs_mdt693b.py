@@ -1,4 +1,4 @@
-"""A simulated Thorlabs MDT693B piezo driver, with the reply grammar of old (1.06) and of new (1.10) firmware."""
+"""A simulated Thorlabs MDT693B or MDT694B piezo driver, with the replies of old (1.06) and of new (1.10) firmware."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from labctl.simulation.instruments.thorlabs_mdt693b_grammar import (
 from labctl.simulation.ports import PiezoPort
 from labctl.simulation.wire import Timebase, WireInstrument
 
-CHANNELS = ("x", "y", "z")
+CHANNELS = {"MDT693B": ("x", "y", "z"), "MDT694B": ("x",)}
 BAUD = 115_200.0
 PROCESSING_S = 6e-3
 LONGEST_LINE = 80
@@ -30,6 +30,7 @@ ADC_OFFSET_V = 0.5
 ADC_GAIN_ERROR = 0.005
 
 Firmware = Literal["1.06", "1.10"]
+Model = Literal["MDT693B", "MDT694B"]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _SHORT_QUERY = re.compile(r"([xyz])([rlh])\?")
@@ -39,6 +40,7 @@ _LONG_NAMES = {"r": "voltage", "v": "voltage", "l": "min", "h": "max"}
 _INTEGERS = {"dacstep": (1, 5000), "rotarymode": (0, 2), "pushdisable": (0, 1), "intensity": (0, 15)}
 _FACTORY_INTEGERS = {"dacstep": 10, "rotarymode": 0, "pushdisable": 0, "intensity": 8}
 _SWITCHES = ("Off", "On")
+_OF_MANY_CHANNELS = ("xyzvoltage", "allvoltage", "msenable", "msvoltage")
 
 
 @dataclass
@@ -52,8 +54,9 @@ class _Channel:
 
 
 class SimulatedMDT693B(WireInstrument):
-    """Three outputs onto `piezos` ("x", "y", "z"; a missing one is an open connector).
+    """Three outputs onto `piezos` ("x", "y", "z"; a missing one is an open connector), or "x" alone of a MDT694B.
 
+    That one is assumed to know neither the commands for all channels nor the master scan.
     Set points start at 0 V, as after power-up. `rng` draws the errors of the read-back, once. `voltage_limit` is the
     switch at the rear in V; `echo` is how the last user left it.
     """
@@ -66,25 +69,27 @@ class SimulatedMDT693B(WireInstrument):
         piezos: Mapping[str, PiezoPort],
         rng: np.random.Generator,
         *,
+        model: Model = "MDT693B",
         firmware: Firmware = "1.10",
         serial: str = "150226100001",
         voltage_limit: Literal[75, 100, 150] = 150,
         echo: bool = True,
     ) -> None:
         super().__init__(timebase)
+        self._model: Model = model
         self._firmware = firmware
         self._serial = serial
         self._limit_v = voltage_limit
         self._echo = echo
         self._compatible = False
-        self._name = "MDT693B"
+        self._name: str = model
         self._channels = {
             name: _Channel(
                 piezos.get(name),
                 gain=1 + rng.uniform(-ADC_GAIN_ERROR, ADC_GAIN_ERROR),
                 offset_v=rng.uniform(-ADC_OFFSET_V, ADC_OFFSET_V),
             )
-            for name in CHANNELS
+            for name in CHANNELS[model]
         }
         self._integers = dict(_FACTORY_INTEGERS)
         self._master_scan, self._master_scan_v = False, 0.0
@@ -131,7 +136,7 @@ class SimulatedMDT693B(WireInstrument):
 
     def _execute(self, text: str) -> list[str] | None:
         if text == "?":
-            return ["id?", "serial?", "echo=", *(f"{name}voltage=" for name in CHANNELS), "vlimit?", "restore"]
+            return ["id?", "serial?", "echo=", *(f"{name}voltage=" for name in self._channels), "vlimit?", "restore"]
         if text == "restore":
             self._restore()
             return None
@@ -143,6 +148,7 @@ class SimulatedMDT693B(WireInstrument):
         return self._set(name, argument)
 
     def _query(self, name: str) -> list[str]:
+        self._refuse_absent(name)
         channel, quantity = self._channels.get(name[:1]), name[1:]
         if channel is not None and quantity in ("voltage", "min", "max"):
             if quantity == "voltage":
@@ -167,7 +173,12 @@ class SimulatedMDT693B(WireInstrument):
             raise UnknownCommand
         return answers[name]()
 
+    def _refuse_absent(self, name: str) -> None:
+        if len(self._channels) == 1 and name in _OF_MANY_CHANNELS:
+            raise UnknownCommand
+
     def _set(self, name: str, argument: str) -> list[str] | None:
+        self._refuse_absent(name)
         channel, quantity = self._channels.get(name[:1]), name[1:]
         if channel is not None and quantity == "voltage":
             self._move({name[:1]: _volts(argument)})
@@ -176,9 +187,9 @@ class SimulatedMDT693B(WireInstrument):
         elif channel is not None and quantity == "max":
             channel.maximum_v = _volts(argument, channel.minimum_v, self._limit_v + LIMIT_MARGIN_V)
         elif name == "xyzvoltage":
-            self._move(dict(zip(CHANNELS, _three_volts(argument), strict=True)))
+            self._move(dict(zip(self._channels, _volts_of_each(argument, len(self._channels)), strict=True)))
         elif name == "allvoltage":
-            self._move(dict.fromkeys(CHANNELS, _volts(argument)))
+            self._move(dict.fromkeys(self._channels, _volts(argument)))
         elif name == "sysmin":
             self._system_minimum_v = _volts(argument, 0.0, self._system_maximum_v)
         elif name == "sysmax":
@@ -247,7 +258,7 @@ class SimulatedMDT693B(WireInstrument):
 
     def _identity(self) -> list[str]:
         return [
-            "Model MDT693B Piezo Control Module",
+            f"Model {self._model} Piezo Control Module",
             f"Firmware Version: {self._firmware}",
             f"Voltage Range: 0V to {self._limit_v}V",
             f"Serial#:{self._serial}",
@@ -275,9 +286,9 @@ def _volts(text: str, lowest: float = -np.inf, highest: float = np.inf) -> float
     return float(text)
 
 
-def _three_volts(text: str) -> list[float]:
+def _volts_of_each(text: str, count: int) -> list[float]:
     fields = text.split(",")
-    if len(fields) != len(CHANNELS):
+    if len(fields) != count:
         raise BadArgument
     return [_volts(field.strip()) for field in fields]
 

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
 from labctl.simulation.analyzer_noise import FloatArray
-from labctl.simulation.instruments.x_series_receiver import IMPEDANCE_OHM
+from labctl.simulation.instruments import analyzer_units
 from labctl.simulation.scpi import Reply, ScpiInstrument
-from labctl.simulation.scpi_syntax import NOT_A_NUMBER, definite_block, read_choice, read_number
+from labctl.simulation.scpi_syntax import definite_block, read_choice, read_number
 
 _WIDTHS = {"ASC": (8,), "INT": (32,), "REAL": (32, 64)}
-_UNITS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "DBM": lambda w: 10 * np.log10(w / 1e-3),
-    "DBMV": lambda w: 10 * np.log10(w * IMPEDANCE_OHM / 1e-6),
-    "DBMA": lambda w: 10 * np.log10(w / IMPEDANCE_OHM / 1e-6),
-    "DBUV": lambda w: 10 * np.log10(w * IMPEDANCE_OHM / 1e-12),
-    "W": lambda w: w,
-    "V": lambda w: np.sqrt(w * IMPEDANCE_OHM),
-    "A": lambda w: np.sqrt(w / IMPEDANCE_OHM),
-}
+_UNITS = ("DBM", "DBMV", "DBMA", "DBUV", "V", "W", "A")
 
 
 class TraceWriter:
@@ -38,9 +29,7 @@ class TraceWriter:
             lambda choice: setattr(self, "_border", choice),
             ("NORMal", "SWAPped"),
         )
-        instrument.choice(
-            ":UNIT:POWer", lambda: self._unit, lambda choice: setattr(self, "_unit", choice), tuple(_UNITS)
-        )
+        instrument.choice(":UNIT:POWer", lambda: self._unit, lambda choice: setattr(self, "_unit", choice), _UNITS)
 
     def preset(self) -> None:
         """Return to ASCII, most significant byte first, dBm."""
@@ -48,7 +37,7 @@ class TraceWriter:
 
     def displayed(self, power_w: FloatArray | None, points: int) -> FloatArray:
         """Return powers in the present unit; a trace that holds no sweep is not-a-number throughout."""
-        return np.full(points, NOT_A_NUMBER) if power_w is None else _UNITS[self._unit](power_w)
+        return analyzer_units.displayed(power_w, points, self._unit)
 
     def written(self, values: FloatArray, *, integers: bool) -> Reply:
         """Return `values` as the present format wants; where it is INT,32 and `integers` false, as REAL,32."""

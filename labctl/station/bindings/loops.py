@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya125_14
 from drivers.srs.sim960 import SIM960
-from drivers.srs.sim960_scales import INTEGRAL_GAIN, PROPORTIONAL_GAIN
+from drivers.srs.sim960_scales import FULL_RANGE_V, INTEGRAL_GAIN, PROPORTIONAL_GAIN
 from drivers.srs.sim960_status import ServoCondition
 from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.errors import LimitError, Refused
-from labctl.station.clock import Clock
+from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
 from labctl.station.roles import ScanRecord, ServoState
 
@@ -71,7 +71,7 @@ class BoundServo:
         while abs(volts - self._manual_v) > LARGEST_FREE_JUMP_V:
             self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
             self._module.manual_output = round(self._manual_v, 3)
-            self._clock.sleep(LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
+            wait_out(self._clock, LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
         self._module.manual_output = round(volts, 3)
         self._manual_v = volts
 
@@ -87,8 +87,8 @@ class BoundServo:
         readings = np.empty(len(outputs_v))
         for i, volts in enumerate(outputs_v):
             self._module.put_out_unchecked(float(volts))
+            self._manual_v = float(volts)
             readings[i] = read()
-        self._manual_v = float(outputs_v[-1])
         errors = self._module.check_errors()
         if errors:
             raise Refused(self.name, f"a step of the sweep was refused ({', '.join(map(str, errors))})", command="MOUT")
@@ -101,9 +101,14 @@ class BoundServo:
     def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
         """Integrate with a signed gain in 1/s from the present output on.
 
-        Raises `LimitError` where the module has no such gain.
+        Raises `LimitError` where the module has no such gain or set point.
         """
         proportional, integral = split_gain(integral_gain_per_s)
+        if not FULL_RANGE_V[0] <= setpoint_v <= FULL_RANGE_V[1]:
+            raise LimitError(
+                f"{self.name}: a SIM960 has no set point of {setpoint_v:g} V; nothing was sent.",
+                remedy="Look at the signal that the set point was taken from.",
+            )
         if not self._prepared:
             self.prepare()
         self._module.setpoint = round(setpoint_v, 3)
@@ -111,6 +116,10 @@ class BoundServo:
         self._module.integral_gain = integral
         self._module.close_loop()
         self._manual_v = None
+
+    def output_v(self) -> float:
+        """Return the output in V, read from the module; its monitor is up to half a second old."""
+        return float(self._module.output)
 
     def state(self) -> ServoState:
         """Return the state as the module reports it."""
@@ -144,33 +153,58 @@ def split_gain(gain_per_s: float) -> tuple[float, float]:
 
 
 class BoundPiezo:
-    """The `PiezoDriver` role: one channel, within its limits, never faster than its slew."""
+    """The `PiezoDriver` role: one channel, within its limits, never faster than its slew.
 
-    def __init__(self, name: str, channel: PiezoChannel, limit: Limit, slew_v_per_s: float, clock: Clock) -> None:
+    `external_v` returns what the external input of the channel adds to its output now, in V.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        channel: PiezoChannel,
+        limit: Limit,
+        slew_v_per_s: float,
+        clock: Clock,
+        external_v: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.name = name
         self._channel = channel
         self._limit = limit
         self._slew_v_per_s = slew_v_per_s
         self._clock = clock
+        self._external_v = external_v
 
     @property
     def commanded_v(self) -> float | None:
         """Return what was last asked for, in V; None when nobody knows."""
         return self._channel.commanded_voltage
 
+    def missing_v(self) -> float:
+        """Return measured output less what it should be, in V, good to a volt or two; 0 where nothing was asked for."""
+        commanded = self._channel.commanded_voltage
+        if commanded is None:
+            return 0.0
+        return float(self._channel.measured_voltage) - self._external_v() - commanded
+
+    def forget(self) -> None:
+        """Forget what was asked for: the output is somewhere else."""
+        self._channel.forget_command()
+
     def ramp_to(self, volts: float) -> None:
         """Go to `volts` in steps.
 
-        The set point cannot be read back, so an unknown start is taken from the measured output.
+        The set point cannot be read back, so an unknown start is taken from the measured output, less what the
+        servo adds to it.
         """
         self._limit.check(volts)
         start = self._channel.commanded_voltage
         if start is None:
-            start = min(max(self._channel.measured_voltage, self._limit.low), self._limit.high)
+            measured = self._channel.measured_voltage - self._external_v()
+            start = min(max(measured, self._limit.low), self._limit.high)
         steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
         for value in np.linspace(start, volts, steps + 1)[1:]:
             self._channel.voltage = float(value)
-            self._clock.sleep(RAMP_STEP_S)
+            wait_out(self._clock, RAMP_STEP_S)
 
 
 class BoundLengthScan:

@@ -101,6 +101,7 @@ class BoundDigitizer:
         self._inputs = list(inputs)
         self._decimation = decimation
         self._clock = clock
+        driver.averaging = True  # without, decimation folds what lies above half the sample rate into the record
         for number in self._inputs:
             driver.inputs[number].gain = gain
 

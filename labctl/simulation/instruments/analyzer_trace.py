@@ -1,4 +1,4 @@
-"""The sweep sequence of a simulated X-series analyzer and its trace memory: sweeps in, displayed power out."""
+"""The sweep sequence of a simulated spectrum analyzer and its trace memory: sweeps in, displayed power out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from labctl.simulation.analyzer_noise import FloatArray, NoiseDraw
-from labctl.simulation.instruments.x_series_receiver import Receiver
+from labctl.simulation.instruments.analyzer_receiver import AnalyzerReceiver
 from labctl.simulation.ports import RfInput
 
 _MOST_HELD_ONE_BY_ONE = 32
-_PEAK_DETECTORS = ("POS", "NEG", "NORM")
 _TIME_TOLERANCE = 1e-9  # of one sweep
 
 
@@ -57,11 +56,11 @@ class TraceMemory:
         self._value = None
         self._noise = None
 
-    def power_w(self, receiver: Receiver) -> FloatArray | None:
+    def power_w(self, receiver: AnalyzerReceiver) -> FloatArray | None:
         """Return the displayed power in W, shape (points,), or None when no sweep is finished."""
         return None if self._value is None else receiver.scale.backward(self._value)
 
-    def add(self, receiver: Receiver, sweeps: int) -> None:
+    def add(self, receiver: AnalyzerReceiver, sweeps: int) -> None:
         """Add `sweeps` (at least 1) sweeps that finished now."""
         match receiver.trace_type:
             case "AVER":
@@ -74,7 +73,7 @@ class TraceMemory:
                 self._value = self._draw(receiver, 1)
         self.sweeps += sweeps
 
-    def _average(self, receiver: Receiver, sweeps: int) -> None:
+    def _average(self, receiver: AnalyzerReceiver, sweeps: int) -> None:
         linear = min(sweeps, max(receiver.average_count - self.sweeps, 0))
         if linear:
             drawn = self._draw(receiver, linear)
@@ -88,19 +87,12 @@ class TraceMemory:
             as_many_as = (1.0 + keep) * (1.0 - old) / ((1.0 - keep) * (1.0 + old))
             self._value = old * self._value + (1.0 - old) * self._draw(receiver, as_many_as)
 
-    def _hold(self, receiver: Receiver, sweeps: int, extreme: np.ufunc) -> None:
+    def _hold(self, receiver: AnalyzerReceiver, sweeps: int, extreme: np.ufunc) -> None:
         for _ in range(min(sweeps, _MOST_HELD_ONE_BY_ONE)):
             drawn = self._draw(receiver, 1)
             self._value = drawn if self._value is None else extreme(self._value, drawn)
 
-    def _draw(self, receiver: Receiver, sweeps: float) -> FloatArray:
+    def _draw(self, receiver: AnalyzerReceiver, sweeps: float) -> FloatArray:
         if self._noise is None:
             self._noise = receiver.noise(self._rng)
-        scale = receiver.scale
-        power = receiver.mean_power_w(self._rf_input)
-        if receiver.detector not in _PEAK_DETECTORS:
-            return scale.at_level(self._noise.mean(scale, sweeps), power)
-        highest = np.full(receiver.points, receiver.detector == "POS")
-        if receiver.detector == "NORM":
-            highest[::2] = True  # noise: peaks and pits by turns
-        return scale.at_level(self._noise.extreme_mean(scale, max(1, round(sweeps)), highest), power)
+        return receiver.draw(self._noise, receiver.mean_power_w(self._rf_input), sweeps)

@@ -1,0 +1,38 @@
+"""`labctl talk`: one raw command to one instrument."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from labctl.commands.nights import default_station
+from labctl.configuration.toml_reading import load_station
+from labctl.errors import ConfigurationError, Refused
+from labctl.station.bring_up import ask_instruments, link_to
+from labctl.station.opening import require_all
+from labctl.station.traffic import log_traffic
+
+
+def talk_to(instrument: str, command: str, station: Path | None, write: bool, log: Path | None) -> None:
+    """Open the one instrument, send `command`, print the reply. What is no question needs `write`."""
+    file = load_station(station or default_station())
+    if instrument not in file.instruments:
+        raise ConfigurationError(
+            f"There is no instrument {instrument!r}.", remedy=f"There are {', '.join(file.instruments)}."
+        )
+    if log is not None:
+        log_traffic(instrument, log)
+    one = file.model_copy(update={"instruments": {instrument: file.instruments[instrument]}})
+    driver = require_all(ask_instruments(one, link_to(file)))[instrument]
+    try:
+        if driver.is_question(command):
+            typer.echo(driver.ask(command))
+            return
+        if not write:
+            raise Refused(instrument, "was sent nothing: that is no question", command=command, remedy="Add --write.")
+        driver.write(command)
+        for error in driver.check_errors():
+            typer.echo(str(error), err=True)
+    finally:
+        driver.close()

@@ -1,0 +1,239 @@
+"""A slow loop closed in software, through any DAC and ADC, behind the same role as a hardware servo."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labctl.errors import BadReply, LabError, LimitError
+from labctl.station.bindings.biquad import Law, Memory, OutputLimits, advance, integrator
+from labctl.station.clock import Clock, Registration, wait_out
+from labctl.station.limits import Limit
+from labctl.station.roles import ServoState
+
+DEADLINE_PERIODS: Final = 2.0
+MOST_LOST_STEPS: Final = 3
+_ROUNDING: Final = 1e-9  # of times and voltages that were added up
+
+
+@dataclass(frozen=True)
+class ServoTiming:
+    """How a loop was kept since it was closed: steps taken, steps that came later than two periods after the last one,
+    steps lost to a converter that did not answer, and the longest time between two steps, in s."""
+
+    steps: int = 0
+    late_steps: int = 0
+    lost_steps: int = 0
+    longest_gap_s: float = 0.0
+
+
+class SoftwareServo:
+    """The `Servo` role on any pair of converters: every `period_s` of the clock, one input becomes one output.
+
+    `set_output` puts out volts, `read_input` returns volts; both may raise `LabError`. The output starts from
+    `present_v`, stays within +-`output_limit_v` and changes by no more than `slew_v_per_s`, also while the loop is
+    closed. `law` makes the controller from the integral gain.
+
+    Closing goes on from the present output; opening leaves the output where it is. A late step integrates over one
+    period, never over the gap. A step whose converter fails is left out, and after three in a row the loop opens:
+    `problem` then says why. `state().overloaded` says that since the last look a step was late or lost, or that the
+    input was beyond `input_limit_v`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        set_output: Callable[[float], None],
+        read_input: Callable[[], float],
+        clock: Clock,
+        *,
+        period_s: float,
+        output_limit_v: float,
+        slew_v_per_s: float,
+        input_limit_v: float = math.inf,
+        present_v: float = 0.0,
+        law: Law = integrator,
+        key: str = "",
+    ) -> None:
+        self.name = name
+        self.problem = ""
+        self._set_output = set_output
+        self._read_input = read_input
+        self._clock = clock
+        self._period_s = period_s
+        self._limit = Limit(
+            f"{name} servo output", -output_limit_v, output_limit_v, "V", key or f"[loops.{name}] output_limit"
+        )
+        self._limits = OutputLimits(-output_limit_v, output_limit_v, slew_v_per_s * period_s)
+        self._input_limit_v = input_limit_v
+        self._output_v = self._limit.check(present_v)
+        self._law = law
+        self._lock = threading.RLock()
+        self._closed = False
+        self._registration: Registration | None = None
+        self._section = law(0.0, period_s)
+        self._memory = Memory.at_rest(present_v)
+        self._setpoint_v = 0.0
+        self._last_step_at = clock.now()
+        self._timing = ServoTiming()
+        self._lost_in_a_row = 0
+        self._was_overloaded = False
+        self._was_at_limit = False
+        if not self._section.integrates:
+            raise ValueError("a law that does not integrate cannot be closed without a jump")
+
+    @property
+    def output_limit_v(self) -> float:
+        """Return the largest magnitude of the output, in V."""
+        return self._limit.high
+
+    @property
+    def timing(self) -> ServoTiming:
+        """Return how the loop was kept since it was closed last."""
+        return self._timing
+
+    def output_v(self) -> float:
+        """Return the output in V, as it was put out last."""
+        return self._output_v
+
+    # ---- the loop is open -------------------------------------------------------------------------------------------
+
+    def set_output(self, volts: float) -> None:
+        """Open the loop and go to `volts`, no faster than the slew.
+
+        Raises `LimitError` before anything moves.
+        """
+        self._limit.check(volts)
+        self.hold()
+        self._ramp_to(volts)
+
+    def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
+        """Open the loop, put out each voltage and read at each; what is further than one step of the slew is ramped.
+
+        Raises `LimitError` before anything moves.
+        """
+        for volts in (float(np.min(outputs_v)), float(np.max(outputs_v))):
+            self._limit.check(volts)
+        self.hold()
+        readings = np.empty(len(outputs_v))
+        for i, volts in enumerate(outputs_v):
+            self._ramp_to(float(volts))
+            readings[i] = read()
+        return readings
+
+    def hold(self) -> None:
+        """Open the loop where it is; nothing is put out once this has returned."""
+        with self._lock:
+            self._closed = False
+            if self._registration is not None:
+                self._registration.cancel()
+                self._registration = None
+
+    def _ramp_to(self, volts: float) -> None:
+        step = self._limits.step
+        while abs(volts - self._output_v) > step * (1 + _ROUNDING):
+            self._put(self._output_v + math.copysign(step, volts - self._output_v))
+            wait_out(self._clock, self._period_s)
+        self._put(volts)
+
+    def _put(self, volts: float) -> None:
+        with self._lock:
+            self._set_output(self._limit.check(volts))
+            self._output_v = volts
+
+    # ---- the loop is closed -----------------------------------------------------------------------------------------
+
+    def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
+        """Integrate (set point - measured) with this signed gain in 1/s, from the present output on.
+
+        A loop that is closed already goes on with the new gain and set point, without a jump. Raises `LimitError` for
+        what is no number, and what the input raises; the loop is then as it was.
+        """
+        if not (math.isfinite(setpoint_v) and math.isfinite(integral_gain_per_s)):
+            raise LimitError(
+                f"{self.name}: a set point of {setpoint_v:g} V and a gain of {integral_gain_per_s:g} 1/s make no loop.",
+                remedy="Look at the signal that they were taken from.",
+            )
+        with self._lock:
+            measured_v = self._measure()
+            self.hold()
+            self._setpoint_v = setpoint_v
+            self._section = self._law(integral_gain_per_s, self._period_s)
+            self._memory = Memory.at_rest(self._output_v, setpoint_v - measured_v)
+            self._timing = ServoTiming()
+            self._lost_in_a_row = 0
+            self._was_overloaded, self._was_at_limit = abs(measured_v) >= self._input_limit_v, False
+            self.problem = ""
+            self._last_step_at = self._clock.now()
+            self._closed = True
+            self._registration = self._clock.every(self._period_s, self._step, f"{self.name} servo")
+
+    def state(self) -> ServoState:
+        """Return the state, with a fresh reading of the input; raises what the input raises."""
+        with self._lock:
+            if self._registration is not None and self._registration.cancelled:
+                self._give_up(f"its step failed ({self._registration.error})")
+            error_v = self._setpoint_v - self._measure()
+            stalled = self._closed and self._is_late(self._clock.now() - self._last_step_at)
+            overloaded, at_limit = self._was_overloaded or stalled, self._was_at_limit or self._is_at_limit()
+            self._was_overloaded = self._was_at_limit = False
+            return ServoState(self._closed, self._output_v, error_v, overloaded, at_limit)
+
+    def _step(self) -> None:
+        with self._lock:
+            if not self._closed:
+                return  # opened while this step waited for the lock
+            self._watch_the_clock()
+            try:
+                memory = advance(self._section, self._limits, self._memory, self._setpoint_v - self._measure())
+                self._put(memory.y1)
+            except LabError as error:
+                self._lose_step(error)
+                return
+            self._memory = memory
+            self._lost_in_a_row = 0
+            self._was_at_limit |= self._is_at_limit()
+
+    def _watch_the_clock(self) -> None:
+        now = self._clock.now()
+        gap_s = now - self._last_step_at
+        late = self._is_late(gap_s)
+        before = self._timing
+        self._timing = ServoTiming(
+            before.steps + 1, before.late_steps + late, before.lost_steps, max(before.longest_gap_s, gap_s)
+        )
+        self._was_overloaded |= late
+        self._last_step_at = now
+
+    def _is_late(self, gap_s: float) -> bool:
+        return gap_s > DEADLINE_PERIODS * self._period_s * (1 + _ROUNDING)
+
+    def _lose_step(self, error: LabError) -> None:
+        before = self._timing
+        self._timing = ServoTiming(before.steps, before.late_steps, before.lost_steps + 1, before.longest_gap_s)
+        self._was_overloaded = True
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= MOST_LOST_STEPS:
+            self._give_up(str(error))
+
+    def _give_up(self, reason: str) -> None:
+        self.hold()
+        self.problem = f"{self.name}: the loop was opened: {reason}"
+        self._was_overloaded = True
+
+    def _measure(self) -> float:
+        volts = float(self._read_input())
+        if not math.isfinite(volts):
+            raise BadReply(self.name, f"its input reads {volts}", remedy="Check the converter and its cable.")
+        if abs(volts) >= self._input_limit_v:
+            self._was_overloaded = True
+        return volts
+
+    def _is_at_limit(self) -> bool:
+        return abs(self._output_v) >= self._limit.high

@@ -1,0 +1,78 @@
+"""Bring back instruments that were away: a pulled cable, a power cycle, a server that was restarted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.base import Driver
+from labctl.errors import LabError, WrongInstrument
+from labctl.station.station import Station
+
+PIEZO_TOLERANCE_V = 5.0  # read-backs are off by a volt or two
+
+
+@dataclass(frozen=True)
+class Revival:
+    """What was found and done: one sentence each, who is still away, and whether anything was lost."""
+
+    sentences: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+    changed: bool = False
+
+    def then(self, later: Revival) -> Revival:
+        """Return this and a later look together."""
+        fresh = tuple(sentence for sentence in later.sentences if sentence not in self.sentences)
+        return Revival(self.sentences + fresh, later.away, self.changed or later.changed)
+
+
+def revive(station: Station) -> Revival:
+    """Reconnect every instrument that does not answer, and hold all settings against the ledger.
+
+    Settings that move nothing are put back; outputs are not: the next step brings them up in order. Bindings start
+    anew where anything changed. Never raises for a single instrument.
+    """
+    sentences: list[str] = []
+    away: list[str] = []
+    changed = False
+    for health in station.health():
+        driver = station.driver(health.name)
+        if not health.answers:
+            try:
+                _reconnect(driver, station.file.instruments[health.name].model)
+            except LabError as error:
+                sentences.append(str(error))
+                away.append(health.name)
+                continue
+            sentences.append(f"{health.name} answers again.")
+            changed = True
+        try:
+            differences = station.ledger.differences(driver, put_back=True)
+        except LabError as error:
+            sentences.append(f"{health.name}: its settings cannot be compared: {error}")
+            continue
+        sentences += [str(difference) for difference in differences]
+        changed = changed or bool(differences)
+    lost = [] if away else _lost_outputs(station)
+    changed = changed or bool(lost)
+    if changed:
+        station.rebind()
+    return Revival((*sentences, *lost), tuple(away), changed)
+
+
+def _lost_outputs(station: Station) -> list[str]:
+    """Find piezos that are not where they were put: their set point cannot be read back, so the output is measured."""
+    lost = []
+    for name, piezo in station.piezos.items():
+        difference = piezo.missing_v()
+        if abs(difference) > PIEZO_TOLERANCE_V:
+            lost.append(f"piezo {name} is {difference:+.1f} V from where it was put; it will be raised again.")
+            piezo.forget()
+    return lost
+
+
+def _reconnect(driver: Driver, model: str) -> None:
+    driver.reconnect()
+    identity = driver.read_identity()
+    if model.lower() not in identity.model.lower():
+        raise WrongInstrument(driver.name, f"expected a {model}, found {identity}", remedy="Check the address.")
+    driver.initialise()

@@ -1,0 +1,104 @@
+"""From light to a number with its uncertainty: do the uncertainties of an individual spectrum tell the truth?
+
+The loops are set by somebody who knows the table; the beams, the analyzer, its wire, the traces and the analysis are
+those of a night. Pulls (estimate - truth) / sigma must have mean 0 and mean square 1, within 99.9 % bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from ideal_table import OpenTable, lock_homodyne, lock_source, open_table, station_at
+from numpy.typing import NDArray
+from scipy import stats
+
+from labctl.locks.quality import Verdict
+from procedures.bench import Bench, MemoryRecord
+from procedures.individual_spectrum import IndividualSpectrum
+
+QUANTITIES = ("f0_hz", "gamma_hz", "peak_to_shot", "individual_db")
+SETTINGS = {"span": 2000.0, "rbw": 10.0, "vbw": 100.0, "averages": 400}
+CONFIDENCE = 0.999
+
+
+class LoopByTruth:
+    """A loop that somebody else looks after."""
+
+    name = "by truth"
+
+    def acquire(self) -> Verdict:
+        return Verdict(True)
+
+    verify = acquire
+
+    def witness(self) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class LoopsByTruth:
+    """Every loop of a table that is locked already."""
+
+    source = ()
+    homodyne = ()
+    on_fringe = frozenset({LoopByTruth.name})
+
+    def of_sensor(self, sensor: int) -> LoopByTruth:
+        return LoopByTruth()
+
+
+def measured(opened: OpenTable, sensor: int) -> dict[str, tuple[float, float]]:
+    """Run the procedure on one sensor and return value and sigma of each quantity."""
+    record = MemoryRecord()
+    bench = Bench(opened.station, record, LoopsByTruth())  # type: ignore[arg-type]
+    procedure = IndividualSpectrum.bind(bench)()
+    procedure.set_parameters(SETTINGS | {"sensor": sensor})
+    procedure.should_stop = lambda: False
+    procedure.emit = lambda topic, row: None
+    procedure.startup()
+    try:
+        procedure.execute()
+    finally:
+        procedure.shutdown()
+    found = {name: record.named[f"sensor{sensor}.{name}"] for name in QUANTITIES}
+    return {name: (result.value, result.sigma) for name, result in found.items()}
+
+
+def pulls_of_table(seed: int) -> list[list[float]]:
+    """Return the pulls of each sensor of one table, in the order of `QUANTITIES`."""
+    opened = open_table(station_at(seed, "delays"))
+    lock_source(opened.table)
+    rows = []
+    for number, sensor in enumerate(opened.table.truth.sensors, start=1):
+        lock_homodyne(opened.table)
+        detectors = opened.table.detectors
+        optics = detectors._optics()
+        variance = detectors._covariance(optics)[number - 1, number - 1]
+        truth = (sensor.f0_hz, sensor.gamma_hz, float(optics.peak[number - 1]), 10.0 * math.log10(variance))
+        found = measured(opened, number)
+        rows.append([(found[name][0] - true) / found[name][1] for name, true in zip(QUANTITIES, truth, strict=True)])
+    opened.station.close()
+    return rows
+
+
+def check(pulls: NDArray[np.float64]) -> None:
+    count = len(pulls)
+    tail = (1.0 - CONFIDENCE) / 2.0 / len(QUANTITIES)  # of all quantities together
+    largest_mean = stats.norm.isf(tail) / math.sqrt(count)
+    low, high = stats.chi2.ppf([tail, 1.0 - tail], count) / count
+    for name, column in zip(QUANTITIES, pulls.T, strict=True):
+        assert abs(column.mean()) < largest_mean, f"{name}: mean pull {column.mean():+.2f}"
+        assert low < np.mean(column**2) < high, f"{name}: rms pull {np.sqrt(np.mean(column**2)):.2f}"
+
+
+def test_uncertainties_of_eight_spectra() -> None:
+    check(np.array([row for seed in (31, 32) for row in pulls_of_table(seed)]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_uncertainties_of_sixty_spectra() -> None:
+    check(np.array([row for seed in range(41, 56) for row in pulls_of_table(seed)]))

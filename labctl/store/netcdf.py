@@ -87,40 +87,68 @@ def write_netcdf(
 
 
 class _Sink(FileIO):
-    """A file that swallows what it cannot write and remembers why.
+    """A file that never fails: once it cannot be written it goes on in memory, and remembers why.
 
-    HDF5 brings the whole process down (segmentation fault on close) when a write fails, as on a full disk. So it is
-    never told; the file is thrown away instead.
+    HDF5 brings the whole process down (segmentation fault) when a write fails, as on a full disk, or when it does not
+    find what it wrote. So it is never told; the file is thrown away at the end instead.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
         self.failure: OSError | None = None
+        self._memory: io.BytesIO | None = None
 
     def write(self, data: Any, /) -> int:
         left = memoryview(data).cast("B")
         size = len(left)
-        while left and self.failure is None:
+        while left and self._memory is None:
             try:
                 left = left[super().write(left) or 0 :]
             except OSError as error:
-                self.failure = error
-        if left:
-            self.seek(len(left), io.SEEK_CUR)
+                self._go_on_in_memory(error)
+        if left and self._memory is not None:
+            self._memory.write(left)
         return size
 
     def truncate(self, size: int | None = None, /) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.failure = self.failure or error
-            return size or 0
+        if self._memory is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self._go_on_in_memory(error)
+        assert self._memory is not None
+        wanted = self._memory.tell() if size is None else size
+        here, length = self._memory.tell(), len(self._memory.getbuffer())
+        if wanted > length:
+            self._memory.seek(length)
+            self._memory.write(bytes(wanted - length))
+            self._memory.seek(here)
+        return self._memory.truncate(wanted)
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        return super().readinto(buffer) if self._memory is None else self._memory.readinto(buffer)
+
+    def read(self, size: int | None = -1, /) -> Any:
+        return super().read(-1 if size is None else size) if self._memory is None else self._memory.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return super().seek(offset, whence) if self._memory is None else self._memory.seek(offset, whence)
+
+    def tell(self) -> int:
+        return super().tell() if self._memory is None else self._memory.tell()
 
     def finish(self) -> None:
-        """Make the file durable; raises the first error that was swallowed."""
+        """Make the file durable; raises the first error that was kept from HDF5."""
         if self.failure is not None:
             raise self.failure
         os.fsync(self.fileno())
+
+    def _go_on_in_memory(self, error: OSError) -> None:
+        here = super().tell()
+        super().seek(0)
+        memory = io.BytesIO(super().readall())
+        memory.seek(here)
+        self.failure, self._memory = error, memory
 
 
 class _Contents:

@@ -17,6 +17,7 @@ def number(command: str, docs: str, limits: list[float], form: str = "%.12g") ->
         docs,
         validator=strict_range,
         values=limits,
+        maxsplit=0,  # a stray comma is an error and not a list
         check_set_errors=True,
     )
 
@@ -30,6 +31,7 @@ def count(command: str, docs: str, limits: list[int]) -> Any:
         validator=strict_count,
         values=limits,
         cast=whole_number,
+        maxsplit=0,
         check_set_errors=True,
     )
 
@@ -58,6 +60,7 @@ def switch(command: str, docs: str) -> Any:
         values=[True, False],
         set_process=int,
         cast=on_or_off,
+        maxsplit=0,
         check_set_errors=True,
     )
 

@@ -142,6 +142,7 @@ class KeysightXSeries(ScpiDriver):
         ":STAT:OPER:COND?",
         "Get the operation condition register (int from 0 to 65535; bit 3: sweeping).",
         cast=whole_number,
+        maxsplit=0,
     )
 
     # ---- one averaged sweep -----------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ class FastInput(DriverChannel):
         validator=strict_discrete_set,
         values=("LV", "HV"),
         cast=one_of("LV", "HV"),
+        maxsplit=0,
         check_set_errors=True,
     )
 
@@ -95,6 +96,7 @@ class FastOutput(DriverChannel):
         validator=strict_discrete_set,
         values=SHAPES,
         cast=one_of(*SHAPES, "PWM", "ARBITRARY"),
+        maxsplit=0,
         check_set_errors=True,
     )
     frequency = Instrument.control(
@@ -103,6 +105,7 @@ class FastOutput(DriverChannel):
         """Control the frequency in Hz (float strictly from 0 to 50e6); the board keeps single precision.""",
         validator=strict_range,
         values=(0.0, LARGEST_FREQUENCY_HZ),
+        maxsplit=0,
         check_set_errors=True,
     )
     amplitude = Instrument.control(
@@ -111,6 +114,7 @@ class FastOutput(DriverChannel):
         """Control the amplitude (half of peak to peak) in V (float strictly from 0 to 1).""",
         validator=strict_range,
         values=(0.0, FULL_SCALE_OUT_V),
+        maxsplit=0,
         check_set_errors=True,
     )
     offset = Instrument.control(
@@ -119,6 +123,7 @@ class FastOutput(DriverChannel):
         """Control the offset in V (float strictly from -1 to 1).""",
         validator=strict_range,
         values=(-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V),
+        maxsplit=0,
         check_set_errors=True,
     )
     phase_deg = Instrument.control(
@@ -127,6 +132,7 @@ class FastOutput(DriverChannel):
         """Control the phase at the start in degrees (float strictly from -360 to 360).""",
         validator=strict_range,
         values=(-360.0, 360.0),
+        maxsplit=0,
         check_set_errors=True,
     )
     on = Instrument.control(
@@ -137,6 +143,7 @@ class FastOutput(DriverChannel):
         values=(True, False),
         set_process=on_off,
         cast=on_or_off,
+        maxsplit=0,
         check_set_errors=True,
     )
 
@@ -178,6 +185,7 @@ class DigitalPin(DriverChannel):
         validator=strict_discrete_set,
         values=("IN", "OUT"),
         cast=one_of("IN", "OUT"),
+        maxsplit=0,
         check_set_errors=True,
     )
     level = Instrument.control(
@@ -187,6 +195,7 @@ class DigitalPin(DriverChannel):
         validator=strict_discrete_set,
         values=(0, 1),
         cast=binary_digit,
+        maxsplit=0,
         check_set_errors=True,
     )
 
@@ -194,7 +203,9 @@ class DigitalPin(DriverChannel):
 class SlowInput(DriverChannel):
     """A slow analog input, named as AIN0."""
 
-    voltage = Instrument.measurement("ANALOG:PIN? {ch}", """Measure the voltage in V (float from 0 to 3.3).""")
+    voltage = Instrument.measurement(
+        "ANALOG:PIN? {ch}", """Measure the voltage in V (float from 0 to 3.3).""", maxsplit=0
+    )
 
 
 class SlowOutput(DriverChannel):
@@ -206,5 +217,6 @@ class SlowOutput(DriverChannel):
         """Control the voltage in V (float strictly from 0 to 1.8).""",
         validator=strict_range,
         values=(0.0, SLOW_OUT_FULL_SCALE_V),
+        maxsplit=0,
         check_set_errors=True,
     )

@@ -72,6 +72,7 @@ class RedPitaya(Driver):
         validator=decimation_factor,
         values=(1, 2, 4, 8, 16),
         cast=int,
+        maxsplit=0,
         check_set_errors=True,
     )
     averaging = Instrument.control(
@@ -82,12 +83,14 @@ class RedPitaya(Driver):
         values=(True, False),
         set_process=on_off,
         cast=on_or_off,
+        maxsplit=0,
         check_set_errors=True,
     )
     sample_rate_hz = Instrument.measurement(
         "ACQ:SRATe?",
         """Get the sample rate in Hz (float), after decimation.""",
         preprocess_reply=lambda reply: reply.removesuffix("Hz"),
+        maxsplit=0,
     )
     data_format = Instrument.control(
         "ACQ:DATA:FORMAT?",
@@ -96,6 +99,7 @@ class RedPitaya(Driver):
         validator=strict_discrete_set,
         values=("BIN", "ASCII"),
         cast=one_of("BIN", "ASCII"),
+        maxsplit=0,
         check_set_errors=True,
     )
     data_units = Instrument.control(
@@ -105,6 +109,7 @@ class RedPitaya(Driver):
         validator=strict_discrete_set,
         values=("VOLTS", "RAW"),
         cast=one_of("VOLTS", "RAW"),
+        maxsplit=0,
         check_set_errors=True,
     )
     byte_order = Instrument.control(
@@ -114,6 +119,7 @@ class RedPitaya(Driver):
         validator=strict_discrete_set,
         values=("LEND", "BEND"),
         cast=one_of("LEND", "BEND"),
+        maxsplit=0,
         check_set_errors=True,
     )
     trigger_level = Instrument.control(
@@ -122,6 +128,7 @@ class RedPitaya(Driver):
         """Control the trigger level of all inputs in V (float strictly from -20 to 20, and within the gain).""",
         validator=strict_range,
         values=(-20.0, 20.0),
+        maxsplit=0,
         check_set_errors=True,
     )
     trigger_delay = Instrument.control(
@@ -134,6 +141,7 @@ class RedPitaya(Driver):
         validator=whole_number,
         values=(-TRIGGER_AT_START, 2**31 - 1 - TRIGGER_AT_START),
         cast=int,
+        maxsplit=0,
         check_set_errors=True,
     )
     trigger_status = Instrument.measurement(

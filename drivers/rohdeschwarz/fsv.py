@@ -107,6 +107,7 @@ class RohdeSchwarzFSV(ScpiDriver):
         "SWE:COUN:CURR?",
         "Get how many sweeps of the single measurement have started (int, no unit).",
         cast=whole_number,
+        maxsplit=0,
     )
     continuous_sweep = switch("INIT:CONT", "Control whether measurements follow each other without end (bool).")
     trigger_source = choice(
@@ -166,6 +167,7 @@ class RohdeSchwarzFSV(ScpiDriver):
         "STAT:OPER:COND?",
         "Get the operation condition register (int from 0 to 65535; bits 3 and 4: sweeping).",
         cast=whole_number,
+        maxsplit=0,
     )
 
     @property

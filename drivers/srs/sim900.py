@@ -74,6 +74,7 @@ class SIM900(Driver):
         "CTCR?",
         "Get the slots in which a module sits (tuple of int from 1 to 8).",
         cast=int,
+        maxsplit=0,
         get_process=_slots_in_mask,
     )
 

@@ -141,17 +141,17 @@ class ThorlabsTED4015(ScpiDriver):
         ["C", "F", "K"],
     )
     object_temperature_c = ScpiDriver.measurement(
-        "MEAS:TEMP?", "Measure the temperature of the object in degC (float).", cast=temperature
+        "MEAS:TEMP?", "Measure the temperature of the object in degC (float).", cast=temperature, maxsplit=0
     )
     output_current_a = ScpiDriver.measurement(
-        "MEAS:CURR?", "Measure the current through the element in A (float), signed."
+        "MEAS:CURR?", "Measure the current through the element in A (float), signed.", maxsplit=0
     )
     output_voltage_v = ScpiDriver.measurement(
-        "MEAS:VOLT?", "Measure the voltage across the element in V (float), signed."
+        "MEAS:VOLT?", "Measure the voltage across the element in V (float), signed.", maxsplit=0
     )
-    output_power_w = ScpiDriver.measurement("MEAS:POW?", "Measure the power into the element in W (float).")
+    output_power_w = ScpiDriver.measurement("MEAS:POW?", "Measure the power into the element in W (float).", maxsplit=0)
     conditions = ScpiDriver.measurement(
-        "STAT:MEAS:COND?", "Get what is the case now (`Condition`, no unit).", cast=condition_bits
+        "STAT:MEAS:COND?", "Get what is the case now (`Condition`, no unit).", cast=condition_bits, maxsplit=0
     )
 
     # ---- control loop -----------------------------------------------------------------------------------------------

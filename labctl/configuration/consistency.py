@@ -6,9 +6,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labctl.configuration.dependencies import cycle_in
-from labctl.configuration.faults import Finding, guess
+from labctl.configuration.faults import Finding, Key, guess
 from labctl.configuration.inspection import Inspection
-from labctl.configuration.instrument_kinds import PIEZO_LIMIT_V, SERVO_LIMIT_V
+from labctl.configuration.instrument_kinds import (
+    LASER_POWERS_W,
+    LASER_WAVELENGTHS_M,
+    METER_WAVELENGTHS_M,
+    PIEZO_LIMIT_V,
+    SERVO_LIMIT_V,
+    TONE_AMPLITUDES_V,
+    TONE_FREQUENCIES_HZ,
+)
 
 if TYPE_CHECKING:
     from labctl.configuration.station_file import Loop, PiezoLimits, StationFile
@@ -27,6 +35,7 @@ def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
         yield from _piezo_voltages(station, station.piezo_limits)
     yield from _servo_swings(station)
     yield from _oven_temperatures(station)
+    yield from _light_and_tone_limits(station)
 
 
 def _needs_of_loops(inspection: Inspection) -> Iterator[Finding]:
@@ -162,4 +171,40 @@ def _oven_temperatures(station: StationFile) -> Iterator[Finding]:
             ("oven", "target"),
             f"{oven.target:g} degC is outside the oven's limits",
             f"{oven.minimum:g} degC to {oven.maximum:g} degC",
+        )
+
+
+def _light_and_tone_limits(station: StationFile) -> Iterator[Finding]:
+    if laser := station.laser:
+        wavelengths = (laser.minimum_wavelength, laser.maximum_wavelength)
+        yield from _limits_within(("laser",), "wavelength", wavelengths, LASER_WAVELENGTHS_M, "m")
+        powers = (laser.minimum_power, laser.maximum_power)
+        yield from _limits_within(("laser",), "power", powers, LASER_POWERS_W, "W")
+    for name, tone in station.tones.items():
+        frequencies = (tone.minimum_frequency, tone.maximum_frequency)
+        yield from _limits_within(("tones", name), "frequency", frequencies, TONE_FREQUENCIES_HZ, "Hz")
+        amplitudes = (tone.minimum_amplitude, tone.maximum_amplitude)
+        yield from _limits_within(("tones", name), "amplitude", amplitudes, TONE_AMPLITUDES_V, "V")
+    for name, meter in station.power_meters.items():
+        wavelengths = (meter.minimum_wavelength, meter.maximum_wavelength)
+        yield from _limits_within(("power_meters", name), "wavelength", wavelengths, METER_WAVELENGTHS_M, "m")
+
+
+def _limits_within(
+    here: Key, what: str, limits: tuple[float, float], reach: tuple[float, float], unit: str
+) -> Iterator[Finding]:
+    """Minimum and maximum in order, and both within what the instrument does."""
+    lowest, highest = limits
+    for side, value in (("minimum", lowest), ("maximum", highest)):
+        if not reach[0] <= value <= reach[1]:
+            yield Finding(
+                (*here, f"{side}_{what}"),
+                f"{value:g} {unit} is outside the instrument",
+                f"{reach[0]:g} {unit} to {reach[1]:g} {unit}",
+            )
+    if lowest > highest:
+        yield Finding(
+            (*here, f"minimum_{what}"),
+            f"{lowest:g} {unit} is above the maximum, {highest:g} {unit}",
+            f"a {what} up to {highest:g} {unit}",
         )

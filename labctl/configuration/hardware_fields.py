@@ -44,6 +44,10 @@ Slot = Annotated[int, Field(ge=1, le=8), Allowed("a slot from 1 to 8")]
 SlotKey = Annotated[int, BeforeValidator(_slot_number), Field(ge=1, le=8), Allowed("a slot from 1 to 8")]
 
 PiezoChannelName = Literal["x", "y", "z"]
+GaugeChannel = Annotated[int, Field(ge=1, le=6), Allowed("a channel from 1 to 6")]
+RotatorAddress = Annotated[int, Field(ge=0, le=15), Allowed("an address from 0 to 15")]
+ToneOutput = Annotated[int, Field(ge=1, le=2), Allowed("1 or 2")]
+Attenuation = Annotated[float, Field(ge=-60.0, le=60.0), Allowed("a number of decibels from -60 to 60")]
 OvenChannel = Annotated[int, Field(ge=1, le=2), Allowed("1 or 2")]
 
 ControllerAddress = Annotated[int, Field(ge=1, le=31), Allowed("a controller address from 1 to 31")]

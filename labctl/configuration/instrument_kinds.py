@@ -19,6 +19,15 @@ DriverName = Literal[
     "meerstetter-tec",
     "redpitaya-4-input",
     "redpitaya-125-14",
+    "rohde-schwarz-fsv",
+    "thorlabs-mdt694b",
+    "pfeiffer-tpg",
+    "mks-937b",
+    "thorlabs-ell14",
+    "santec-tsl570",
+    "keysight-33500",
+    "thorlabs-pm100",
+    "thorlabs-ted4015",
 ]
 
 
@@ -34,14 +43,24 @@ class Role(StrEnum):
     SCAN = "scan generator"
     SLOW_INPUT = "slow monitor"
     DIGITAL_OUTPUT = "digital output"
+    GAUGE = "vacuum gauge"
+    ROTATOR = "rotator"
+    TUNABLE_LASER = "tunable laser"
+    TONE_SOURCE = "tone source"
+    POWER_METER = "power meter"
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentKind:
-    """What one driver's instrument can be on the table; `fast_inputs` counts its digitizer inputs."""
+    """What one driver's instrument can be on the table; `fast_inputs` counts its digitizer inputs.
+
+    `channels` are those that roles can name; empty where every channel that a role can name is there, or the instrument
+    has none.
+    """
 
     roles: frozenset[Role]
     fast_inputs: int = 0
+    channels: tuple[int | str, ...] = ()
 
 
 INSTRUMENT_KINDS: Mapping[DriverName, InstrumentKind] = {
@@ -57,6 +76,15 @@ INSTRUMENT_KINDS: Mapping[DriverName, InstrumentKind] = {
     "redpitaya-125-14": InstrumentKind(
         frozenset({Role.DIGITIZER, Role.SCAN, Role.SLOW_INPUT, Role.DIGITAL_OUTPUT}), fast_inputs=2
     ),
+    "rohde-schwarz-fsv": InstrumentKind(frozenset({Role.ANALYZER})),
+    "thorlabs-mdt694b": InstrumentKind(frozenset({Role.PIEZO}), channels=("x",)),
+    "pfeiffer-tpg": InstrumentKind(frozenset({Role.GAUGE}), channels=(1, 2)),
+    "mks-937b": InstrumentKind(frozenset({Role.GAUGE}), channels=(1, 2, 3, 4, 5, 6)),
+    "thorlabs-ell14": InstrumentKind(frozenset({Role.ROTATOR})),
+    "santec-tsl570": InstrumentKind(frozenset({Role.TUNABLE_LASER})),
+    "keysight-33500": InstrumentKind(frozenset({Role.TONE_SOURCE}), channels=(1, 2)),
+    "thorlabs-pm100": InstrumentKind(frozenset({Role.POWER_METER})),
+    "thorlabs-ted4015": InstrumentKind(frozenset({Role.OVEN}), channels=(1,)),
 }
 
 SERVO_MODULE = "SIM960"
@@ -67,3 +95,18 @@ SERVO_LIMIT_V = 10.0
 
 PIEZO_LIMIT_V = 150.0
 """An MDT693B's outputs reach from 0 V to this voltage."""
+
+LASER_WAVELENGTHS_M = (1.24e-6, 1.68e-6)
+"""The TSL-570 family tunes within these wavelengths; each unit has a part of them."""
+
+LASER_POWERS_W = (3e-5, 0.02)
+"""A TSL-570 takes powers within these."""
+
+TONE_FREQUENCIES_HZ = (1e-6, 120e6)
+"""The 33500 family makes sines within these frequencies; each model has a part of them."""
+
+TONE_AMPLITUDES_V = (0.5e-3, 5.0)
+"""A 33500 makes sines of these amplitudes, peak across 50 ohm."""
+
+METER_WAVELENGTHS_M = (100e-9, 30e-6)
+"""Heads of a PM100 see light of these wavelengths; each has a part of them."""

@@ -18,6 +18,7 @@ from labctl.configuration.explanations import raise_findings
 from labctl.configuration.faults import Allowed
 from labctl.configuration.hardware_fields import (
     Address,
+    Attenuation,
     Axis,
     ControllerAddress,
     Decimation,
@@ -25,15 +26,18 @@ from labctl.configuration.hardware_fields import (
     FastInput,
     FastOutput,
     Folder,
+    GaugeChannel,
     InputRange,
     Level,
     OvenChannel,
     PiezoChannelName,
     PositionCode,
+    RotatorAddress,
     Slot,
     SlotKey,
     SlowInputName,
     StepCount,
+    ToneOutput,
 )
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_kinds import DriverName
@@ -117,7 +121,7 @@ class Instrument(Table):
     """One instrument: the driver that speaks to it, its VISA address, and the model that must answer there.
 
     `slots` (a SIM900 only) names the module in each slot; `chain` (an 8742 only) lists the controllers behind the
-    address. `timeout` is in s.
+    address; `addresses` (a line of ELL14 only) lists the rotation mounts on it. `timeout` is in s.
     """
 
     driver: DriverName
@@ -130,6 +134,11 @@ class Instrument(Table):
         Field(strict=False, min_length=1, max_length=31),
         Allowed("a list of 1 to 31 addresses"),
     ] = (1,)
+    addresses: Annotated[
+        tuple[RotatorAddress, ...],
+        Field(strict=False, min_length=1, max_length=16),
+        Allowed("a list of 1 to 16 addresses"),
+    ] = (0,)
 
 
 class Analyzer(Table):
@@ -273,6 +282,52 @@ class MirrorLimits(Table):
     steps_per_move: StepCount
 
 
+class Gauge(Table):
+    """A vacuum gauge at one channel of its controller."""
+
+    instrument: Name
+    channel: GaugeChannel
+
+
+class Rotator(Table):
+    """A rotation mount, such as that of a wave plate, at its address on the line."""
+
+    instrument: Name
+    address: RotatorAddress
+
+
+class Laser(Table):
+    """The tunable laser: the wavelengths (m, in vacuum) and powers (W) that may be asked for."""
+
+    instrument: Name
+    minimum_wavelength: PositiveLength
+    maximum_wavelength: PositiveLength
+    minimum_power: PositivePower
+    maximum_power: PositivePower
+
+
+class Tone(Table):
+    """A tone on one output of a generator: the frequencies (Hz) and amplitudes (V, peak across 50 ohm) that may be
+    asked for."""
+
+    instrument: Name
+    output: ToneOutput
+    minimum_frequency: PositiveFrequency
+    maximum_frequency: PositiveFrequency
+    minimum_amplitude: PositiveVoltage
+    maximum_amplitude: PositiveVoltage
+
+
+class PowerMeter(Table):
+    """An optical power meter: the wavelengths (m) that it may be told, and the attenuation in front of its head that
+    readings are corrected for."""
+
+    instrument: Name
+    minimum_wavelength: PositiveLength
+    maximum_wavelength: PositiveLength
+    attenuation_db: Attenuation = 0.0
+
+
 class Light(Table):
     """Wavelength in m, powers in W, and the amplification of the seed expected at the lock point (a power ratio)."""
 
@@ -316,6 +371,11 @@ class StationFile(Table):
     piezo_limits: PiezoLimits | None = None
     mirrors: Mapping[Name, Mirror] = Field(default_factory=dict)
     mirror_limits: MirrorLimits | None = None
+    gauges: Mapping[Name, Gauge] = Field(default_factory=dict)
+    rotators: Mapping[Name, Rotator] = Field(default_factory=dict)
+    laser: Laser | None = None
+    tones: Mapping[Name, Tone] = Field(default_factory=dict)
+    power_meters: Mapping[Name, PowerMeter] = Field(default_factory=dict)
     light: Light | None = None
     detectors: Detectors | None = None
     sensors: Annotated[

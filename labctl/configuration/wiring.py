@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labctl.configuration.faults import Finding, Key, choices, guess, key_text
+from labctl.configuration.faults import Finding, Key, choices, guess, key_text, shown
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_kinds import INSTRUMENT_KINDS, SERVO_MODULE, Role
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SOCKET_PORT = re.compile(r"TCPIP.*::(\d+)::SOCKET", re.IGNORECASE)
 _HIGHEST_PORT = 65535
 _FAST_INPUT = "fast input"
+_CHANNEL = "channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,12 @@ class Use:
 
 def uses(station: StationFile) -> tuple[Use, ...]:
     """Every use of an instrument, in the order of the station file's tables."""
-    return (*_acquisition_uses(station), *_digital_uses(station), *_actuator_uses(station))
+    return (
+        *_acquisition_uses(station),
+        *_digital_uses(station),
+        *_actuator_uses(station),
+        *_vacuum_and_light_uses(station),
+    )
 
 
 def _acquisition_uses(station: StationFile) -> Iterator[Use]:
@@ -76,7 +82,7 @@ def _digital_uses(station: StationFile) -> Iterator[Use]:
 
 def _actuator_uses(station: StationFile) -> Iterator[Use]:
     if oven := station.oven:
-        yield Use(("oven", "instrument"), oven.instrument, Role.OVEN, ("oven", "channel"), "channel", oven.channel)
+        yield Use(("oven", "instrument"), oven.instrument, Role.OVEN, ("oven", "channel"), _CHANNEL, oven.channel)
     for name, loop in station.loops.items():
         servo, piezo = ("loops", name, "servo"), ("loops", name, "piezo")
         yield Use((*servo, "instrument"), loop.servo.instrument, Role.SERVO, (*servo, "slot"), "slot", loop.servo.slot)
@@ -90,8 +96,26 @@ def _actuator_uses(station: StationFile) -> Iterator[Use]:
             yield Use((*here, "instrument"), mirror.instrument, Role.PICOMOTOR, (*here, direction), "axis", number)
 
 
+def _vacuum_and_light_uses(station: StationFile) -> Iterator[Use]:
+    for name, gauge in station.gauges.items():
+        here = ("gauges", name)
+        yield Use((*here, "instrument"), gauge.instrument, Role.GAUGE, (*here, "channel"), _CHANNEL, gauge.channel)
+    for name, rotator in station.rotators.items():
+        here = ("rotators", name)
+        at = (*here, "address")
+        yield Use((*here, "instrument"), rotator.instrument, Role.ROTATOR, at, "address", rotator.address)
+    if laser := station.laser:
+        yield Use(("laser", "instrument"), laser.instrument, Role.TUNABLE_LASER, ("laser",))
+    for name, tone in station.tones.items():
+        here = ("tones", name)
+        yield Use((*here, "instrument"), tone.instrument, Role.TONE_SOURCE, (*here, "output"), "output", tone.output)
+    for name, meter in station.power_meters.items():
+        at = ("power_meters", name, "instrument")
+        yield Use(at, meter.instrument, Role.POWER_METER, at, "head", 1)
+
+
 def _piezo_use(here: tuple[str, ...], instrument: str, channel: str) -> Use:
-    return Use((*here, "instrument"), instrument, Role.PIEZO, (*here, "channel"), "channel", channel)
+    return Use((*here, "instrument"), instrument, Role.PIEZO, (*here, "channel"), _CHANNEL, channel)
 
 
 def wiring_findings(inspection: Inspection) -> Iterator[Finding]:
@@ -103,7 +127,9 @@ def wiring_findings(inspection: Inspection) -> Iterator[Finding]:
     yield from _one_use_for_every_channel(used)
     yield from _servo_slots(inspection)
     yield from _picomotor_controllers(inspection)
+    yield from _rotator_addresses(inspection)
     yield from _fast_inputs(inspection.station, used)
+    yield from _channels_that_are_there(inspection.station, used)
     yield from _switch_positions(inspection.station)
 
 
@@ -122,6 +148,14 @@ def _instruments_themselves(inspection: Inspection) -> Iterator[Finding]:
             yield Finding(
                 (*here, "chain"), f"controller {address} is in the chain twice", "each controller address once"
             )
+        if "addresses" in instrument.model_fields_set and instrument.driver != "thorlabs-ell14":
+            yield Finding(
+                (*here, "addresses"),
+                f"the driver {instrument.driver} has no addresses",
+                'addresses with driver = "thorlabs-ell14"',
+            )
+        for address in {address for address in instrument.addresses if instrument.addresses.count(address) > 1}:
+            yield Finding((*here, "addresses"), f"address {address} is listed twice", "each address once")
         port = _SOCKET_PORT.fullmatch(instrument.address)
         if port and not 1 <= int(port[1]) <= _HIGHEST_PORT:
             yield Finding((*here, "address"), f"there is no port {port[1]}", f"a port from 1 to {_HIGHEST_PORT}")
@@ -205,6 +239,33 @@ def _picomotor_controllers(inspection: Inspection) -> Iterator[Finding]:
                 ("mirrors", name, "controller"),
                 f"controller {mirror.controller} is not in the chain of {mirror.instrument}",
                 choices(str(address) for address in controllers.chain),
+            )
+
+
+def _rotator_addresses(inspection: Inspection) -> Iterator[Finding]:
+    for name, rotator in inspection.station.rotators.items():
+        line = _filling(inspection.station, rotator.instrument, Role.ROTATOR)
+        if line is None or inspection.is_dropped("instruments", rotator.instrument, "addresses"):
+            continue
+        if rotator.address not in line.addresses:
+            yield Finding(
+                ("rotators", name, "address"),
+                f"address {rotator.address} is not among the addresses of {rotator.instrument}",
+                choices(str(address) for address in line.addresses),
+            )
+
+
+def _channels_that_are_there(station: StationFile, used: tuple[Use, ...]) -> Iterator[Finding]:
+    for use in used:
+        instrument = _filling(station, use.instrument, use.role)
+        if instrument is None or not use.resource:
+            continue
+        there = INSTRUMENT_KINDS[instrument.driver].channels
+        if there and use.number not in there:
+            yield Finding(
+                use.channel_key,
+                f"a {instrument.driver} has no {use.resource} {use.number}",
+                choices(shown(channel) for channel in there),
             )
 
 

@@ -63,6 +63,7 @@ class ScpiInstrument(WireInstrument):
     def __init__(self, timebase: Timebase) -> None:
         super().__init__(timebase)
         self.status = Status(self.error_queue_length)
+        self._endless_error: int | None = None
         self._complete_wanted = False
         self._input = bytearray()
         self._overrun = False
@@ -148,6 +149,10 @@ class ScpiInstrument(WireInstrument):
         if text is None:
             text = self.error_texts.get(code) or ERROR_TEXTS.get(code, "Device-specific error")
         self.status.push_error(code, text)
+
+    def flood_errors(self, code: int | None) -> None:
+        """Answer `code` to every question for the next error from now on, a queue without end; None ends it."""
+        self._endless_error = code
 
     # ---- bytes in --------------------------------------------------------------------------------------------------
 
@@ -317,6 +322,8 @@ class ScpiInstrument(WireInstrument):
 
     @on(":SYSTem:ERRor[:NEXT]?")
     def _next_error(self, call: Call) -> Answer:
+        if self._endless_error is not None:
+            self.push_error(self._endless_error)
         code, text = self.status.pop_error() or (0, ERROR_TEXTS[0])
         return self.error_format.format(code=code, text=text)
 

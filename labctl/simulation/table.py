@@ -16,6 +16,7 @@ from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.ports import Waveform
 from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
 from labctl.simulation.source_plant import TRANSMISSION_V, SourcePlant
+from labctl.simulation.surroundings import Chamber, LaserLight, TonePort, WavePlate
 from labctl.simulation.truth import Truth, generator
 
 TICK_S = 0.1
@@ -49,6 +50,11 @@ class SimulatedTable:
             SensorPlant(number, sensor, truth.seed, light, piezos.get(f"lo{number}", spare), TICK_S)
             for number, sensor in enumerate(truth.sensors, start=1)
         ]
+        # What surrounds the table, by the names of the station file; nothing of it acts back.
+        self.chambers: dict[str, Chamber] = {}
+        self.wave_plates: dict[str, WavePlate] = {}
+        self.laser = LaserLight(self.now)
+        self.tones: dict[str, TonePort] = {}
         self._design_probe_w = light.probe_power_w
         self._local_oscillator_w = light.local_oscillator_w
         self.detectors = Detectors(truth, self.source, self.sensors, light)

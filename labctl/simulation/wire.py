@@ -9,6 +9,7 @@ from typing import Protocol
 
 BITS_PER_SERIAL_BYTE = 10  # start, eight data, stop
 NETWORK_LATENCY_S = 0.2e-3  # one packet on a local network
+MOST_UNREAD_REPLIES = 4096  # a host that never reads loses what comes after these
 
 
 class Timebase(Protocol):
@@ -74,12 +75,13 @@ class WireInstrument:
     def send(self, data: bytes, delay: float = 0.0) -> None:
         """Queue bytes for the host, ready `delay` s from now."""
         ready_at = self.now() + delay
-        self._outgoing.append(_Outgoing(lambda: ready_at, lambda: data))
+        self.send_when(lambda: ready_at, lambda: data)
 
     def send_when(self, ready_at: Callable[[], float], data: Callable[[], bytes]) -> None:
         """Queue bytes whose content and time are found when the host reads; what is queued later waits behind
         them."""
-        self._outgoing.append(_Outgoing(ready_at, data))
+        if len(self._outgoing) < MOST_UNREAD_REPLIES:
+            self._outgoing.append(_Outgoing(ready_at, data))
 
     def discard_output(self) -> None:
         """Forget everything not yet read by the host."""

@@ -8,22 +8,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from labctl.configuration.station_file import SimulatedBackend, StationFile, WireFault
 from labctl.errors import ConfigurationError
 from labctl.simulation.faults import FaultKind, FaultyWire
+from labctl.simulation.instruments.agilent_33500 import Simulated33500
 from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
 from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
+from labctl.simulation.instruments.mks_937b import SimulatedMKS937B
 from labctl.simulation.instruments.newport_8742 import SimulatedNewport8742
+from labctl.simulation.instruments.pfeiffer_tpg import Model as TpgModel
+from labctl.simulation.instruments.pfeiffer_tpg import SimulatedTPG
 from labctl.simulation.instruments.redpitaya_stemlab import SimulatedRedPitaya
+from labctl.simulation.instruments.rohde_schwarz_fsv import SimulatedFSV
+from labctl.simulation.instruments.santec_tsl import SimulatedTSL570
 from labctl.simulation.instruments.srs_sim900 import SimulatedSIM900
+from labctl.simulation.instruments.thorlabs_ell14 import SimulatedELL14Bus
 from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
+from labctl.simulation.instruments.thorlabs_pm100 import SimulatedPM100
+from labctl.simulation.instruments.thorlabs_ted4015 import SimulatedTED4015
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.ports import PiezoPort
 from labctl.simulation.sensor_plant import LightOnDetector
-from labctl.simulation.table import AnalyzerInput, DetectorInputs, LengthScan, SimulatedTable
+from labctl.simulation.surroundings import Chamber, MeteredLight, TonePort, WavePlate
+from labctl.simulation.table import TICK_S, AnalyzerInput, DetectorInputs, LengthScan, SimulatedTable
 from labctl.simulation.truth import Scenario, draw_truth, generator
 from labctl.simulation.visa_library import SimulatedVisaLibrary, simulated_library
 from labctl.simulation.wire import WireInstrument
@@ -109,6 +120,11 @@ class _Wiring:
         for name, servo in self._servos.items():
             if name in self._piezos:
                 self._piezos[name].wire_servo(servo.output_volts)
+        for name in station.gauges:
+            chamber = self.table.chambers[name] = Chamber(generator(self._seed, f"gauge {name}"), TICK_S)
+            self.table.attach(chamber)
+        self.table.wave_plates |= {name: WavePlate() for name in station.rotators}
+        self.table.tones |= {name: TonePort() for name in station.tones}
         self._pins = {name: _Pins(self._pins_changed) for name in station.instruments}
 
     def build(self, name: str) -> WireInstrument:
@@ -153,6 +169,10 @@ class _Wiring:
         source = AnalyzerInput(self.table.detectors, self._rf_position)
         return SimulatedXSeries(self.table, source, self.rng(name), model=self._station.instruments[name].model)
 
+    def rohde_schwarz_analyzer(self, name: str) -> WireInstrument:
+        source = AnalyzerInput(self.table.detectors, self._rf_position)
+        return SimulatedFSV(self.table, source, self.rng(name), model=self._station.instruments[name].model)
+
     def picomotors(self, name: str) -> WireInstrument:
         axes = {}
         for mirror_name, mirror in self._station.mirrors.items():
@@ -171,6 +191,12 @@ class _Wiring:
         return SimulatedSIM900(self.table, servos, self.rng(name))
 
     def piezo_amplifier(self, name: str) -> WireInstrument:
+        return SimulatedMDT693B(self.table, self._piezo_channels(name), self.rng(name))
+
+    def one_piezo_amplifier(self, name: str) -> WireInstrument:
+        return SimulatedMDT693B(self.table, self._piezo_channels(name), self.rng(name), model="MDT694B")
+
+    def _piezo_channels(self, name: str) -> dict[str, PiezoPort]:
         channels: dict[str, PiezoPort] = {
             loop.piezo.channel: self._piezos[loop_name]
             for loop_name, loop in self._station.loops.items()
@@ -181,12 +207,51 @@ class _Wiring:
             for piezo_name, piezo in self._station.piezos.items()
             if piezo.instrument == name
         }
-        return SimulatedMDT693B(self.table, channels, self.rng(name))
+        return channels
 
     def temperature_controller(self, name: str) -> WireInstrument:
         oven = self._station.oven
         ports = {oven.channel: self.table.oven} if oven is not None and oven.instrument == name else {}
         return SimulatedTEC(self.table, ports, self.rng(name))
+
+    def bench_temperature_controller(self, name: str) -> WireInstrument:
+        return SimulatedTED4015(self.table, self.table.oven, self.rng(name))
+
+    def _chambers(self, name: str) -> dict[int, Chamber]:
+        gauges = self._station.gauges.items()
+        return {gauge.channel: self.table.chambers[key] for key, gauge in gauges if gauge.instrument == name}
+
+    def pfeiffer_gauges(self, name: str) -> WireInstrument:
+        wanted = self._station.instruments[name].model
+        model: TpgModel = next((known for known in get_args(TpgModel) if known == wanted), "TPG362")
+        return SimulatedTPG(self.table, self._chambers(name), self.rng(name), model=model)
+
+    def mks_gauges(self, name: str) -> WireInstrument:
+        return SimulatedMKS937B(self.table, self._chambers(name))
+
+    def rotation_mounts(self, name: str) -> WireInstrument:
+        plates = {address: WavePlate() for address in self._station.instruments[name].addresses}
+        for key, rotator in self._station.rotators.items():
+            if rotator.instrument == name:
+                plates[rotator.address] = self.table.wave_plates[key]
+        return SimulatedELL14Bus(self.table, plates, self.rng(name))
+
+    def tunable_laser(self, name: str) -> WireInstrument:
+        return SimulatedTSL570(self.table, self.table.laser)
+
+    def tone_generator(self, name: str) -> WireInstrument:
+        tones = self._station.tones.items()
+        ports = {tone.output: self.table.tones[key] for key, tone in tones if tone.instrument == name}
+        return Simulated33500(self.table, ports, model=self._station.instruments[name].model)
+
+    def power_meter(self, name: str) -> WireInstrument:
+        light = self._station.light
+        assert light is not None  # a simulated table needs it
+        probe = MeteredLight(self._first_probe_w, light.wavelength, self.rng(name))
+        return SimulatedPM100(self.table, probe, model=self._station.instruments[name].model)
+
+    def _first_probe_w(self) -> float:
+        return self.table.sensors[0].probe_power_w if self.table.sensors else 0.0
 
     def digitizer(self, name: str) -> WireInstrument:
         digitizer = self._station.digitizer
@@ -273,4 +338,13 @@ _BUILDERS: dict[str, Callable[[_Wiring, str], WireInstrument]] = {
     "meerstetter-tec": _Wiring.temperature_controller,
     "redpitaya-4-input": _Wiring.digitizer,
     "redpitaya-125-14": _Wiring.scan_board,
+    "rohde-schwarz-fsv": _Wiring.rohde_schwarz_analyzer,
+    "thorlabs-mdt694b": _Wiring.one_piezo_amplifier,
+    "pfeiffer-tpg": _Wiring.pfeiffer_gauges,
+    "mks-937b": _Wiring.mks_gauges,
+    "thorlabs-ell14": _Wiring.rotation_mounts,
+    "santec-tsl570": _Wiring.tunable_laser,
+    "keysight-33500": _Wiring.tone_generator,
+    "thorlabs-pm100": _Wiring.power_meter,
+    "thorlabs-ted4015": _Wiring.bench_temperature_controller,
 }

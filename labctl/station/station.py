@@ -9,11 +9,18 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from drivers.base import Driver
+from drivers.pfeiffer.tpg import PfeifferTPG
+from drivers.thorlabs.ted4015 import ThorlabsTED4015
 from labctl.configuration.station_file import StationFile
 from labctl.errors import ConfigurationError, LabError
 from labctl.station.bindings.environment import BoundOven, BoundPicomotor, PinShutter, SlowMonitor
+from labctl.station.bindings.light import BoundLaser, BoundPowerMeter
 from labctl.station.bindings.loops import BoundLengthScan, BoundPiezo, BoundServo
 from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitizer, PinSwitch
+from labctl.station.bindings.ramped_oven import BoundRampedOven
+from labctl.station.bindings.rotation import BoundRotator
+from labctl.station.bindings.tone import BoundTone
+from labctl.station.bindings.vacuum import BoundMksGauge, BoundTpgGauge
 from labctl.station.clock import Clock
 from labctl.station.driver_registry import REGISTRY
 from labctl.station.leases import Leases
@@ -22,13 +29,18 @@ from labctl.station.limits import Limit
 from labctl.station.opening import Answer, require_all
 from labctl.station.roles import (
     Digitizer,
+    Gauge,
     LengthScan,
     Monitor,
     Picomotor,
+    PowerMeter,
     RfSwitch,
+    Rotator,
     Shutter,
     SpectrumAnalyzer,
     TemperatureController,
+    ToneSource,
+    TunableLaser,
 )
 
 T = TypeVar("T")
@@ -69,6 +81,7 @@ class Station:
         self.leases = Leases()
         self.ledger = SettingsLedger()
         self._drivers = require_all(answers)
+        self._ramped_oven: BoundRampedOven | None = None
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)
 
@@ -170,14 +183,83 @@ class Station:
         return mirrors
 
     @cached_property
-    def _oven(self) -> BoundOven:
-        entry = _needed(self.file.oven, "[oven]")
-        return BoundOven(
+    def gauges(self) -> dict[str, Gauge]:
+        """Return the vacuum gauges by name."""
+        gauges: dict[str, Gauge] = {}
+        for name, entry in self.file.gauges.items():
+            controller = self._driver(entry.instrument)
+            if isinstance(controller, PfeifferTPG):
+                gauges[name] = BoundTpgGauge(name, controller.gauges[entry.channel])
+            else:
+                gauges[name] = BoundMksGauge(name, controller.channels[entry.channel])
+        return gauges
+
+    @cached_property
+    def rotators(self) -> dict[str, Rotator]:
+        """Return the rotation mounts by name."""
+        return {
+            name: BoundRotator(name, self._driver(entry.instrument).rotators[entry.address], self.clock)
+            for name, entry in self.file.rotators.items()
+        }
+
+    @cached_property
+    def laser(self) -> TunableLaser:
+        """Return the tunable laser."""
+        entry = _needed(self.file.laser, "[laser]")
+        key = "[laser] minimum_{0} and maximum_{0}"
+        return BoundLaser(
+            "laser",
             self._driver(entry.instrument),
-            entry.channel,
-            Limit("oven target", entry.minimum, entry.maximum, "degC", "[oven] minimum and maximum"),
-            Limit("oven ramp", 1e-4, entry.ramp, "K/s", "[oven] ramp"),
+            Limit("laser", entry.minimum_wavelength, entry.maximum_wavelength, "m", key.format("wavelength")),
+            Limit("laser", entry.minimum_power, entry.maximum_power, "W", key.format("power")),
+            self.clock,
         )
+
+    @cached_property
+    def tones(self) -> dict[str, ToneSource]:
+        """Return the tones by name."""
+        tones: dict[str, ToneSource] = {}
+        for name, entry in self.file.tones.items():
+            key = f"[tones.{name}] minimum_{{0}} and maximum_{{0}}"
+            tones[name] = BoundTone(
+                name,
+                self._driver(entry.instrument).channels[entry.output],
+                Limit(f"tone {name}", entry.minimum_frequency, entry.maximum_frequency, "Hz", key.format("frequency")),
+                Limit(f"tone {name}", entry.minimum_amplitude, entry.maximum_amplitude, "V", key.format("amplitude")),
+            )
+        return tones
+
+    @cached_property
+    def power_meters(self) -> dict[str, PowerMeter]:
+        """Return the optical power meters by name."""
+        return {
+            name: BoundPowerMeter(
+                name,
+                self._driver(entry.instrument),
+                Limit(
+                    f"power meter {name}",
+                    entry.minimum_wavelength,
+                    entry.maximum_wavelength,
+                    "m",
+                    f"[power_meters.{name}] minimum_wavelength and maximum_wavelength",
+                ),
+                entry.attenuation_db,
+            )
+            for name, entry in self.file.power_meters.items()
+        }
+
+    @cached_property
+    def _oven(self) -> BoundOven | BoundRampedOven:
+        entry = _needed(self.file.oven, "[oven]")
+        driver = self._driver(entry.instrument)
+        temperature = Limit("oven target", entry.minimum, entry.maximum, "degC", "[oven] minimum and maximum")
+        ramp = Limit("oven ramp", 1e-4, entry.ramp, "K/s", "[oven] ramp")
+        if not isinstance(driver, ThorlabsTED4015):
+            return BoundOven(driver, entry.channel, temperature, ramp)
+        # One for good: a ramp goes on through `rebind`, and two must not pull at one target.
+        if self._ramped_oven is None:
+            self._ramped_oven = BoundRampedOven(driver, temperature, ramp, self.clock)
+        return self._ramped_oven
 
     # ---- state ----------------------------------------------------------------------------------------------------
 
@@ -213,7 +295,7 @@ class Station:
     def make_safe(self) -> list[str]:
         """Leave the table safe: light first, then servos, then high voltage, then heat.
 
-        Each device in its own try.         Returns one sentence for each device that could not be made safe; never
+        Each device in its own try. Returns one sentence for each device that could not be made safe; never
         raises.
         """
         problems: list[str] = []
@@ -226,6 +308,10 @@ class Station:
 
         for name in sorted(self.file.shutters):
             attempt(f"shutter {name}", partial(self._close_shutter, name))
+        if self.file.laser is not None:
+            attempt("laser", self._switch_laser_off)
+        for name in self.file.tones:
+            attempt(f"tone {name}", partial(self._switch_tone_off, name))
         if self.file.analyzer is not None:
             attempt("analyzer", self._abort_sweep)
         for name, mirror in self.file.mirrors.items():
@@ -240,6 +326,8 @@ class Station:
 
     def close(self) -> None:
         """Close every link; instruments keep their state."""
+        if self._ramped_oven is not None:
+            self._ramped_oven.stop_ramp()
         for driver in self._drivers.values():
             try:
                 driver.close()
@@ -250,6 +338,12 @@ class Station:
 
     def _close_shutter(self, name: str) -> None:
         self.shutters[name].close()
+
+    def _switch_laser_off(self) -> None:
+        self.laser.switch_off()
+
+    def _switch_tone_off(self, name: str) -> None:
+        self.tones[name].switch_off()
 
     def _abort_sweep(self) -> None:
         self.analyzer.abort()

@@ -45,6 +45,18 @@ class _Output:
             return 2.0
         return 2.0 * self.load_ohm / (self.load_ohm + SOURCE_OHM)
 
+    @property
+    def amplitudes(self) -> tuple[float, float, float]:
+        """Lowest, highest and default amplitude in Vpp at the load, beside the present offset."""
+        highest = min(HIGHEST_VPP, 2 * (HIGHEST_V - abs(self.offset_v)))
+        return LOWEST_VPP * self.scale, highest * self.scale, 0.1
+
+    @property
+    def offsets(self) -> tuple[float, float, float]:
+        """Lowest, highest and default offset in V at the load, beside the present amplitude."""
+        highest = (HIGHEST_V - self.amplitude_vpp / 2) * self.scale
+        return -highest, highest, 0.0
+
 
 class Simulated33500(ScpiInstrument):
     """A generator whose outputs drive `ports`, by number; an output without one goes nowhere.
@@ -68,14 +80,14 @@ class Simulated33500(ScpiInstrument):
         self.identity = f"Agilent Technologies,{model},{serial},{firmware}"
         self._ports = ports
         self._outputs = {number: _Output() for number in range(1, outputs + 1)}
-        numbers: dict[str, Callable[[_Output], float]] = {
-            "FREQuency": lambda output: output.frequency_hz,
-            "VOLTage": lambda output: output.amplitude_vpp * output.scale,
-            "VOLTage:OFFSet": lambda output: output.offset_v * output.scale,
-            "PHASe": lambda output: output.phase_deg,
+        numbers: dict[str, tuple[Callable[[_Output], float], Callable[[_Output], tuple[float, float, float]]]] = {
+            "FREQuency": (lambda output: output.frequency_hz, lambda output: (LOWEST_HZ, HIGHEST_HZ, 1e3)),
+            "VOLTage": (lambda output: output.amplitude_vpp * output.scale, lambda output: output.amplitudes),
+            "VOLTage:OFFSet": (lambda output: output.offset_v * output.scale, lambda output: output.offsets),
+            "PHASe": (lambda output: output.phase_deg, lambda output: (-360.0, 360.0, 0.0)),
         }
-        for name, get in numbers.items():
-            self.register(f"[:SOURce<n>]:{name}?", self._number_query(get))
+        for name, (get, named) in numbers.items():
+            self.register(f"[:SOURce<n>]:{name}?", self._number_query(get, named), arguments=(0, 1))
         self.register("[:SOURce<n>]:FREQuency", self._set_frequency, arguments=1)
         self.register("[:SOURce<n>]:VOLTage", self._set_amplitude, arguments=1)
         self.register("[:SOURce<n>]:VOLTage:OFFSet", self._set_offset, arguments=1)
@@ -106,8 +118,19 @@ class Simulated33500(ScpiInstrument):
     def _output(self, call: Call) -> _Output:
         return self._outputs[call.suffix(1, len(self._outputs))]
 
-    def _number_query(self, get: Callable[[_Output], float]) -> Callable[[Call], Answer]:
-        return lambda call: f"{get(self._output(call)):+.15E}"
+    def _number_query(
+        self, get: Callable[[_Output], float], named: Callable[[_Output], tuple[float, float, float]]
+    ) -> Callable[[Call], Answer]:
+        def query(call: Call) -> Answer:
+            output = self._output(call)
+            if not call.arguments:
+                return f"{get(output):+.15E}"
+            if call.arguments[0][:1].upper() not in ("M", "D"):
+                raise ScpiError(-224)
+            low, high, default = named(output)
+            return f"{read_number(call.arguments[0], minimum=low, maximum=high, default=default):+.15E}"
+
+        return query
 
     def _set_frequency(self, call: Call) -> None:
         output = self._output(call)
@@ -119,20 +142,19 @@ class Simulated33500(ScpiInstrument):
     def _set_amplitude(self, call: Call) -> None:
         output = self._output(call)
         self._refuse_other_units(output)
-        highest = min(HIGHEST_VPP, 2 * (HIGHEST_V - abs(output.offset_v)))
-        low, high = LOWEST_VPP * output.scale, highest * output.scale
-        wanted = read_number(call.arguments[0], VOLTS, minimum=low, maximum=high, default=0.1)
+        low, high, default = output.amplitudes
+        wanted = read_number(call.arguments[0], VOLTS, minimum=low, maximum=high, default=default)
         output.amplitude_vpp = self._clipped(wanted, low, high) / output.scale
         self._drive(call.suffixes[0])
         self._refuse_clipped(wanted, self._clipped(wanted, low, high))
 
     def _set_offset(self, call: Call) -> None:
         output = self._output(call)
-        highest = (HIGHEST_V - output.amplitude_vpp / 2) * output.scale
-        wanted = read_number(call.arguments[0], VOLTS, minimum=-highest, maximum=highest, default=0.0)
-        output.offset_v = self._clipped(wanted, -highest, highest) / output.scale
+        low, high, default = output.offsets
+        wanted = read_number(call.arguments[0], VOLTS, minimum=low, maximum=high, default=default)
+        output.offset_v = self._clipped(wanted, low, high) / output.scale
         self._drive(call.suffixes[0])
-        self._refuse_clipped(wanted, self._clipped(wanted, -highest, highest))
+        self._refuse_clipped(wanted, self._clipped(wanted, low, high))
 
     def _set_phase(self, call: Call) -> None:
         output = self._output(call)

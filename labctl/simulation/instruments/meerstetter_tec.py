@@ -28,9 +28,11 @@ from labctl.simulation.ports import ThermalPort
 from labctl.simulation.wire import Timebase, WireInstrument
 
 ANY_DEVICE, SILENT_BROADCAST = 0, 255
+BUSY = 2
 COMMAND_UNKNOWN, FORMAT, NO_PARAMETER, READ_ONLY, OUT_OF_RANGE, NO_INSTANCE = 1, 4, 5, 6, 7, 8
 INITIALISING, READY, RUNNING, ERROR, RESETTING = 0, 1, 2, 3, 5
 EMERGENCY_STOP, WATCHDOG_EXPIRED = 11, 183
+SENSOR_SHORT, SENSOR_OPEN = 133, 134
 TEMPERATURE_CONTROLLER, OUTPUT_ON, OUTPUT_LIVE = 2, 1, 2
 
 RESET_DELAY_S = 0.2
@@ -101,6 +103,8 @@ class SimulatedTEC(WireInstrument):
         self._memory = ParameterMemory(self._table, len(self._ports), stored or {})
         self._setting = self._memory.get
         self._readings = self._make_readings(device_type, int(serial), round(float(firmware) * 100))
+        self._busy_answers = 0
+        self._broken_sensors: dict[int, int] = {}
         self._advanced_to = self.now()
         self._start(now=self.now(), silence=0.0, initialisation=0.0)
 
@@ -108,6 +112,20 @@ class SimulatedTEC(WireInstrument):
     def flash_writes(self) -> int:
         """How many changes went to flash, or are about to."""
         return self._memory.writes
+
+    # ---- faults ------------------------------------------------------------------------------------------------------
+
+    def be_busy(self, answers: int) -> None:
+        """Answer the next `answers` commands with error 2: busy."""
+        self._busy_answers = answers
+
+    def break_sensor(self, error: int | None, channel: int = 1) -> None:
+        """Short (133) or open (134) the object sensor of a channel, or mend it (None), which the error outlives."""
+        if error is None:
+            self._broken_sensors.pop(channel, None)
+        else:
+            self._broken_sensors[channel] = error
+        self.advance(self.now())
 
     # ---- the wire ----------------------------------------------------------------------------------------------------
 
@@ -132,6 +150,9 @@ class SimulatedTEC(WireInstrument):
 
     def _execute(self, payload: str) -> str:
         """Return the payload of the answer, empty for an acknowledgement."""
+        if self._busy_answers > 0:
+            self._busy_answers -= 1
+            raise ServerError(BUSY)
         match payload[:3]:
             case "?VR":
                 parameter, instance = self._find(_match(_PARAMETER, payload[3:]))
@@ -229,7 +250,7 @@ class SimulatedTEC(WireInstrument):
         if watchdog and now - self._heard_at > watchdog:
             self._fail(DeviceError(WATCHDOG_EXPIRED))
         for channel, loop in self._loops.items():
-            error = loop.advance(now, self._is_on(channel))
+            error = self._broken_sensors.get(channel, NO_ERROR) or loop.advance(now, self._is_on(channel))
             if error and now >= self._started_at:
                 self._fail(DeviceError(error, channel))
 

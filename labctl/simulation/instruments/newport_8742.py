@@ -67,6 +67,12 @@ class SimulatedNewport8742(WireInstrument):
         for unit in self._units:
             unit.advance(now)
 
+    def jam(self, controller: int, axis: int, stuck: bool = True) -> None:
+        """Let a motor stick: it takes no step and reports no end of its motion until it is stopped."""
+        unit = next(unit for unit in self._units if unit.address == controller)
+        unit.advance(self.now())
+        unit.axes[axis].stuck = stuck
+
     def on_connect(self) -> None:
         """Start the telnet negotiation that no client answers."""
         self._line.clear()

@@ -51,6 +51,7 @@ class Axis:
     count: int = 0
     target: int = 0
     home: int = 0
+    stuck: bool = False
 
     def fault(self, kind: int) -> Fault:
         """Return the error `kind` of this axis."""
@@ -115,8 +116,8 @@ class PicomotorUnit:
     def advance(self, now: float) -> None:
         """Send the mirror the steps due by `now` (s); time never runs backwards."""
         self._advanced_to = now = max(now, self._advanced_to)
-        if self._train is None or self._moving is None or self._moving.mirror is None:
-            return
+        if self._train is None or self._moving is None or self._moving.mirror is None or self._moving.stuck:
+            return  # a stuck motor takes no step, and its motion never ends by itself
         sent = self._train.steps_at(now)
         if sent != self._sent:
             self._moving.count += sent - self._sent
@@ -207,7 +208,7 @@ class PicomotorUnit:
     def _stop(self, number: str) -> None:
         axis = self._axis(number) if number else self._moving
         if self._train is not None and axis is self._moving:
-            self._train = self._train.braked(self._advanced_to)
+            self._train = None if axis is not None and axis.stuck else self._train.braked(self._advanced_to)
             self.advance(self._advanced_to)
 
     def _abort(self, argument: str) -> None:

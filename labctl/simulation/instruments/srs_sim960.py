@@ -76,10 +76,18 @@ class SimulatedSIM960(SimulatedModule):
         self._stream: Stream | None = None
         self._instrument_events = 0
         self._conditions_before = 0
+        self._railed: ServoConditions | None = None
         self._line_frequency = 60
         self._display_on = True
         self.commands |= self._controller_commands() | self._setpoint_commands() | self._status_commands()
         self.commands |= {mnemonic: self._monitor(mnemonic) for mnemonic in MONITORS}
+
+    def rail(self, upper: bool | None) -> None:
+        """Let the output stand at its upper (True) or lower limit as far as monitor and conditions tell; None: no more.
+
+        The terminals do not know of it.
+        """
+        self._railed = None if upper is None else ServoConditions(upper_limit=upper, lower_limit=not upper)
 
     def receive(self, data: bytes, delay: float = 0.0) -> None:
         """Take bytes of which the last arrives `delay` s from now."""
@@ -259,6 +267,9 @@ class SimulatedSIM960(SimulatedModule):
             return self._setpoint_now()
         if monitor == "MMON":
             return self.servo.measured_volts()
+        if monitor == "OMON" and self._railed is not None:
+            limits = self.servo.settings
+            return limits.upper_limit_v if self._railed.upper_limit else limits.lower_limit_v
         if monitor == "OMON":
             return self.servo.output_volts()
         amplified = self.servo.settings.proportional_gain * (self._setpoint_now() - self.servo.measured_volts())
@@ -290,7 +301,7 @@ class SimulatedSIM960(SimulatedModule):
     def _note_conditions(self) -> int:
         """Latch what began since the last look; what merely goes on does not latch again. Return what is the case."""
         happened = _bits(self.servo.latched())
-        present = _bits(self.servo.conditions())
+        present = _bits(self.servo.conditions()) | (0 if self._railed is None else _bits(self._railed))
         self._instrument_events |= (happened | present) & ~(self._conditions_before & present)
         self._conditions_before = present
         return present | (0 if self._ramp.state is RampState.RAMPING else _RAMP_STOPPED)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.keysight.x_series import KeysightXSeries
 from drivers.redpitaya.stemlab import RedPitaya
 from drivers.sweep import SweepSettings
 from labctl.errors import BadReply, LimitError
 from labctl.station.clock import Clock
+from labctl.station.roles import SpectrumAnalyzer
 
 RAW_RATE_HZ = 125e6
 RECORD_SAMPLES = 16384
@@ -19,10 +20,16 @@ FILL_POLLS = 200
 SWITCH_SETTLE_S = 0.05
 
 
+class AnalyzerDriver(SpectrumAnalyzer, Protocol):
+    """What a driver of a spectrum analyzer has, of whatever maker."""
+
+    name: str
+
+
 class BoundAnalyzer:
     """The `SpectrumAnalyzer` role; refuses a trace that would take longer than the station allows."""
 
-    def __init__(self, driver: KeysightXSeries, longest_s: float) -> None:
+    def __init__(self, driver: AnalyzerDriver, longest_s: float) -> None:
         self._driver = driver
         self._longest_s = longest_s
 

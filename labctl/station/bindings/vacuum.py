@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from drivers.mks.controller_937b import GaugeChannel, GaugeWord, Unit
+from drivers.pfeiffer.tpg import Gauge as TpgGauge
+from drivers.pfeiffer.tpg import GaugeStatus
 from labctl.station.roles import PressureReading, PressureState
 
 TORR_PA: Final = 101_325 / 760
@@ -24,6 +26,30 @@ _STATES: Final[Mapping[GaugeWord, PressureState]] = {
     GaugeWord.NO_GAUGE: PressureState.NO_SENSOR,
     GaugeWord.FAULT: PressureState.SENSOR_ERROR,
 }
+
+_TPG_STATES: Final[Mapping[GaugeStatus, PressureState]] = {
+    GaugeStatus.OK: PressureState.VALID,
+    GaugeStatus.UNDERRANGE: PressureState.UNDER_RANGE,
+    GaugeStatus.OVERRANGE: PressureState.OVER_RANGE,
+    GaugeStatus.SENSOR_ERROR: PressureState.SENSOR_ERROR,
+    GaugeStatus.SENSOR_OFF: PressureState.SENSOR_OFF,
+    GaugeStatus.NO_SENSOR: PressureState.NO_SENSOR,
+    GaugeStatus.IDENTIFICATION_ERROR: PressureState.SENSOR_ERROR,
+    GaugeStatus.GAUGE_ERROR: PressureState.SENSOR_ERROR,
+}
+
+
+class BoundTpgGauge:
+    """The `Gauge` role on one gauge of a Pfeiffer TPG, whatever unit its display shows."""
+
+    def __init__(self, name: str, gauge: TpgGauge) -> None:
+        self.name = name
+        self._gauge = gauge
+
+    def read(self) -> PressureReading:
+        """Return the pressure, or why there is none. Raises `Refused` where the display shows volts."""
+        reading = self._gauge.measure()
+        return PressureReading(_TPG_STATES[reading.status], reading.pressure_pa, reading.status.name)
 
 
 class BoundMksGauge:

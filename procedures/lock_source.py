@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from labctl.errors import LockError
+from labctl.estimation.fringe import FringeFit
 from labctl.locks.source import PumpPhaseLock, parametric_gain
 from labctl.spectra.estimate import Estimate
 from procedures.base import LabProcedure
+
+GAIN_FACTOR = 2.0  # how far the gain may be from the expected one
 
 
 class LockSource(LabProcedure):
@@ -27,12 +31,20 @@ class LockSource(LabProcedure):
             self.row(lab_time=bench.clock.now(), residual=verdict.residual)
             self.progress(0.2 + 0.8 * done / len(bench.loops.source))
             if isinstance(loop, PumpPhaseLock) and loop.fit is not None:
-                x, sigma = parametric_gain(loop.fit)
-                self.keep(
-                    "source.pump_parameter", Estimate(x, sigma, "", "x = sqrt(P / P_threshold), from the seed's fringe")
-                )
-                gain = 1.0 / (1.0 - x) ** 2
-                self.keep(
-                    "source.parametric_gain",
-                    Estimate(gain, 2.0 * gain / (1.0 - x) * sigma, "", "amplification of the seed, power ratio"),
-                )
+                self._report_gain(loop.fit)
+
+    def _report_gain(self, fit: FringeFit) -> None:
+        """Keep what the seed's fringe says of the pump. Raises `LockError` where the gain is far from the expected."""
+        x, sigma = parametric_gain(fit)
+        self.keep("source.pump_parameter", Estimate(x, sigma, "", "x = sqrt(P / P_threshold), from the seed's fringe"))
+        gain = 1.0 / (1.0 - x) ** 2
+        self.keep(
+            "source.parametric_gain",
+            Estimate(gain, 2.0 * gain / (1.0 - x) * sigma, "", "amplification of the seed, power ratio"),
+        )
+        light = self.on_bench.station.file.light
+        if light is not None and not 1.0 / GAIN_FACTOR < gain / light.seed_gain_expected < GAIN_FACTOR:
+            raise LockError(
+                f"The seed is amplified {gain:.1f} times, not about {light.seed_gain_expected:g} times.",
+                remedy="Check oven temperature and pump power, or correct [light] seed_gain_expected.",
+            )

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from uncertainties import ufloat
 
+from drivers.base import Driver
 from labctl.commands.exit_codes import EXIT_FAILED
 from labctl.commands.nights import default_station
 from labctl.configuration.toml_reading import load_station
+from labctl.errors import LabError
 from labctl.station.bring_up import ask_instruments, link_to
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
@@ -37,16 +39,18 @@ def list_instruments(station: Path | None) -> int:
     """Print who answered, and what was wrong where nobody did; return the exit status."""
     file = load_station(station or default_station())
     answers = ask_instruments(file, link_to(file))
-    table = _table("instrument", "address", "model", "serial", "firmware", "answered in", title=file.station.name)
+    columns = ("address", "model", "serial", "firmware", "answered in", "its errors")
+    table = _table("instrument", *columns, title=file.station.name)
     problems = []
     for name, answer in answers.items():
         address = file.instruments[name].address
         if answer.identity is None:
-            table.add_row(name, address, "[bold]NO ANSWER[/bold]", "", "", "")
+            table.add_row(name, address, "[bold]NO ANSWER[/bold]", "", "", "", "")
             problems.append(str(answer.error))
         else:
             who = answer.identity
-            table.add_row(name, address, who.model, who.serial, who.firmware, f"{1e3 * answer.latency_s:.1f} ms")
+            latency = f"{1e3 * answer.latency_s:.1f} ms"
+            table.add_row(name, address, who.model, who.serial, who.firmware, latency, _errors_of(answer.driver))
         if answer.driver is not None:
             answer.driver.close()
     console = _console()
@@ -54,6 +58,17 @@ def list_instruments(station: Path | None) -> int:
     for problem in problems:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
     return EXIT_FAILED if problems else 0
+
+
+def _errors_of(driver: Driver | None) -> str:
+    """Return what an instrument says is wrong with itself, "none" if nothing."""
+    if driver is None:
+        return ""
+    try:
+        found = driver.check_errors()
+    except LabError as error:
+        return str(error)
+    return "; ".join(map(str, found)) or "none"
 
 
 def print_runs(runs: Path) -> None:

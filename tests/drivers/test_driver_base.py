@@ -115,7 +115,7 @@ def eager_threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("eager_threads")
 def test_two_threads_never_get_each_other_s_reply(bench: Bench) -> None:
-    numbers = range(2000)
+    numbers = range(5000)
 
     def ask_all(voice: int) -> list[float]:
         return [bench.driver.voices[voice].say(number) for number in numbers]

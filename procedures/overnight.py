@@ -152,9 +152,12 @@ class RecipeRun:
         for sentence in revival.sentences:
             self._event("warning", "revival", sentence)
         if revival.changed:
-            self._bench.renew_loops()
-            if raised:
-                station.raise_piezos()
+            try:
+                self._bench.renew_loops()
+                if raised:
+                    station.raise_piezos()
+            except LabError as error:  # the next try meets it again; the rest of the night must not end of it
+                self._event("error", "revival", str(error))
 
     def _attempt(self, step: Step, attempt: int) -> tuple[StepState, str]:
         clock = self._bench.clock

@@ -142,3 +142,22 @@ def test_a_seed_that_is_hardly_amplified_is_no_lock(station_with: StationMaker, 
     )
     assert done.returncode == 1
     assert "not about 40 times" in done.stdout and "pump power" in done.stdout
+
+
+def test_a_second_dead_instrument_does_not_end_the_night_of_the_first(
+    station_with: StationMaker, short_recipe: Path, tmp_path: Path
+) -> None:
+    """One comes back and calls for high voltage while a piezo driver stays away: what needs neither still runs."""
+    faults = (
+        '{ instrument = "scan", kind = "power_cycle", after = "686 s", lasting = "8 s" }, '
+        '{ instrument = "piezo_b", kind = "silent", after = "686 s" }'
+    )
+    station = station_with(f"[backend]\nfaults = [{faults}]\n")
+    done = labctl("overnight", station, "--recipe", short_recipe, "--runs", tmp_path / "runs", "--no-report")
+    assert done.returncode == 1
+    assert "of 14 steps" in done.stdout and "lock_homodyne.1" in done.stdout
+    assert "NOT SAFE: piezo" in done.stdout
+    (run,) = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+    reader = RunReader(run)
+    assert reader.state is RunState.FAILED
+    assert any(event.source == "revival" and "piezo_b" in event.text for event in reader.events())

@@ -10,7 +10,7 @@ from uncertainties import ufloat
 
 from drivers.base import Driver
 from labctl.commands.exit_codes import EXIT_FAILED
-from labctl.commands.nights import default_station
+from labctl.commands.stations import default_station
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import LabError
 from labctl.station.bring_up import ask_instruments, link_to

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
 from labctl.commands.night_display import NightDisplay, clock_text
+from labctl.commands.stations import default_station, on_simulated_table
 from labctl.configuration.recipe_file import Recipe, Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
@@ -84,11 +84,6 @@ def single_run(
     return _run(plan, report=False)
 
 
-def default_station() -> Path:
-    """Return the shipped station file of the simulated table."""
-    return template_directory() / "simulated.toml"
-
-
 def _run(plan: Plan, report: bool) -> int:
     console = Console(soft_wrap=True)
     display = NightDisplay(console)
@@ -149,20 +144,13 @@ def _simulated_with(file: StationFile, seed: int | None, scenario: str | None) -
 
     Raises `ConfigurationError` on a real table or an unknown scenario.
     """
-    changes = {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
-    if not changes:
+    if seed is None and scenario is None:
         return file
     if not isinstance(file.backend, SimulatedBackend):
         raise ConfigurationError(
             "Only the simulated table has a seed and a scenario.", remedy="Leave --seed and --scenario out."
         )
-    try:
-        backend = SimulatedBackend.model_validate({**file.backend.model_dump(), **changes})
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"There is no scenario {scenario!r}.", remedy="There are ideal, delays, jitter and loss."
-        ) from error
-    return file.model_copy(update={"backend": backend})
+    return on_simulated_table(file, seed, scenario)
 
 
 def _text(station_path: Path, seed: int | None, scenario: str | None) -> str:

@@ -10,15 +10,13 @@ from pathlib import Path
 from types import FrameType
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from labctl.commands.stations import default_station, on_simulated_table
 from labctl.configuration.served_station import write_served_station
-from labctl.configuration.station_file import SimulatedBackend, StationFile
-from labctl.configuration.templates import template_directory
+from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import load_station
-from labctl.errors import ConfigurationError
 from labctl.simulation.server import LOOPBACK, TableServer
 
 WIDTH_OF_FILES = 120  # columns where the output is no terminal
@@ -35,8 +33,8 @@ def serve_table(
     scenario: str | None,
 ) -> None:
     """Serve until SIGINT or SIGTERM."""
-    path = station or template_directory() / "simulated.toml"
-    file = _simulated(load_station(path), seed, scenario)
+    path = station or default_station()
+    file = on_simulated_table(load_station(path), seed, scenario)
     with TableServer(
         file, speed=speed, port_base=port_base, interface=LOOPBACK if interface is None else interface, on_trouble=_warn
     ) as server:
@@ -46,19 +44,6 @@ def serve_table(
             tell = _print_json if as_json else _print_table
             tell(file, server.addresses, speed, write_station)
             server.serve()
-
-
-def _simulated(file: StationFile, seed: int | None, scenario: str | None) -> StationFile:
-    """Return the station on the simulated table, whatever its backend is, with another seed or scenario if given."""
-    before = file.backend.model_dump() if isinstance(file.backend, SimulatedBackend) else {"kind": "simulated"}
-    changes = {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
-    try:
-        backend = SimulatedBackend.model_validate({**before, **changes})
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"There is no scenario {scenario!r}.", remedy="There are ideal, delays, jitter and loss."
-        ) from error
-    return file.model_copy(update={"backend": backend})
 
 
 def _print_json(file: StationFile, addresses: dict[str, str], speed: float, written: Path | None) -> None:

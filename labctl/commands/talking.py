@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from labctl.commands.nights import default_station
+from labctl.commands.stations import default_station
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import ConfigurationError, Refused
 from labctl.station.bring_up import ask_instruments, link_to

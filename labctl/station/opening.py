@@ -68,13 +68,7 @@ def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[s
             **extra,
         )
         identity = driver.read_identity()
-        if instrument.model.lower() not in identity.model.lower():
-            raise WrongInstrument(
-                name,
-                f"expected a {instrument.model} at {instrument.address}, found {identity}",
-                command="identity query",
-                remedy="Check the address, or correct model in the station file.",
-            )
+        require_model(name, instrument, identity)
         driver.initialise()
     except LabError as error:
         _close_quietly(driver)
@@ -83,6 +77,17 @@ def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[s
         _close_quietly(driver)
         return Answer(name, None, None, _cannot_open(name, instrument, error), time.perf_counter() - started)
     return Answer(name, driver, identity, None, time.perf_counter() - started)
+
+
+def require_model(name: str, instrument: Instrument, identity: Identity) -> None:
+    """Raise `WrongInstrument` where another model answers than the station file names."""
+    if instrument.model.lower() not in identity.model.lower():
+        raise WrongInstrument(
+            name,
+            f"expected a {instrument.model} at {instrument.address}, found {identity}",
+            command="identity query",
+            remedy="Check the address, or correct model in the station file.",
+        )
 
 
 def _with_place(instrument: Instrument, error: LabError) -> LabError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.base import Driver
-from labctl.errors import LabError, WrongInstrument
+from labctl.configuration.station_file import Instrument
+from labctl.errors import LabError
+from labctl.station.opening import require_model
 from labctl.station.station import Station
 
 PIEZO_TOLERANCE_V = 5.0  # read-backs are off by a volt or two
@@ -38,7 +40,7 @@ def revive(station: Station) -> Revival:
         driver = station.driver(health.name)
         if not health.answers:
             try:
-                _reconnect(driver, station.file.instruments[health.name].model)
+                _reconnect(driver, station.file.instruments[health.name])
             except LabError as error:
                 sentences.append(str(error))
                 away.append(health.name)
@@ -63,16 +65,18 @@ def _lost_outputs(station: Station) -> list[str]:
     """Find piezos that are not where they were put: their set point cannot be read back, so the output is measured."""
     lost = []
     for name, piezo in station.piezos.items():
-        difference = piezo.missing_v()
+        try:
+            difference = piezo.missing_v()
+        except LabError as error:
+            lost.append(f"piezo {name} cannot be measured: {error}")
+            continue
         if abs(difference) > PIEZO_TOLERANCE_V:
             lost.append(f"piezo {name} is {difference:+.1f} V from where it was put; it will be raised again.")
             piezo.forget()
     return lost
 
 
-def _reconnect(driver: Driver, model: str) -> None:
+def _reconnect(driver: Driver, instrument: Instrument) -> None:
     driver.reconnect()
-    identity = driver.read_identity()
-    if model.lower() not in identity.model.lower():
-        raise WrongInstrument(driver.name, f"expected a {model}, found {identity}", remedy="Check the address.")
+    require_model(driver.name, instrument, driver.read_identity())
     driver.initialise()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,16 +16,19 @@ import pymeasure
 import pyvisa
 from numpy.typing import NDArray
 from pymeasure.adapters import VISAAdapter
-from pymeasure.instruments import Channel, Instrument
+from pymeasure.instruments import Instrument
 
-from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply
+from drivers.channel import DriverChannel
+from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply, Refused
+from drivers.late_replies import SHORT_SILENCE_MS, Marks, falls_silent
+
+__all__ = ["Driver", "DriverChannel", "Identity"]
 
 _WANTS_INCLUDE_SCPI = tuple(int(part) for part in pymeasure.__version__.split(".")[:2]) < (0, 17)
 # pyvisa only warns of a reply with another end than agreed; here that is an error like any other.
 warnings.filterwarnings("error", message="read string doesn't end with termination", category=UserWarning)
 _LARGEST_BLOCK_BYTES = 256 * 2**20
-_DRAIN_TIMEOUT_MS = 50
-_LONGEST_DRAIN_S = 10.0  # real time
+_REMEDY_FOR_NONSENSE = "Check cable and address, and that no other program talks to it; then try again."
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Driver(Instrument):  # type: ignore[misc]
     silence the input is drained before the next command, so that a late reply never answers another question. No
     input or output happens in `__init__`.
 
-    Subclasses override `read_identity`, and `check_errors` where the instrument has an error queue.
+    Subclasses override `read_identity`, `check_errors` where the instrument has an error queue, and `_ask_for_mark`
+    where replies do not say what they answer.
     """
 
     # pymeasure guards every attribute read for its dynamic properties, at half a microsecond each and sixty reads a
@@ -68,6 +71,9 @@ class Driver(Instrument):  # type: ignore[misc]
     def __init__(self, adapter: Any, name: str, **kwargs: Any) -> None:
         self._transaction = threading.RLock()
         self._out_of_step = False
+        self._reply_is_missing = False
+        self._marks = Marks()
+        self._command_in_hand = ""
         self._link = (adapter, dict(kwargs))
         self.on_setting: Callable[[str, Any], None] | None = None
         if _WANTS_INCLUDE_SCPI:
@@ -93,26 +99,31 @@ class Driver(Instrument):  # type: ignore[misc]
 
     @contextmanager
     def transaction(self, command: str = "") -> Iterator[None]:
-        """Hold the instrument for one exchange and turn errors of the link into those of the family."""
+        """Hold the instrument for one exchange and turn errors of the link into those of the family.
+
+        Errors name `command`; a transaction without one belongs to that around it.
+        """
         with self._transaction:
+            outer = self._command_in_hand
+            command = self._command_in_hand = command or outer
             try:
                 if self._out_of_step:
                     self._drain()
                 yield
             except pyvisa.errors.VisaIOError as error:
-                self._out_of_step = True
+                self._out_of_step = self._reply_is_missing = True
                 raise self._link_error(error, command) from error
             except pyvisa.errors.InvalidSession as error:
                 raise ConnectionLost(
                     self.name, "is not connected", command=command, remedy="Check cable, power and address."
                 ) from error
             except OSError as error:
-                self._out_of_step = True
+                self._out_of_step = self._reply_is_missing = True
                 raise ConnectionLost(
                     self.name, f"the link broke ({error})", command=command, remedy="Check cable, power and address."
                 ) from error
             except UnicodeDecodeError as error:
-                self._out_of_step = True
+                self._out_of_step = self._reply_is_missing = True
                 raise BadReply(
                     self.name,
                     "answered bytes that are no text",
@@ -121,7 +132,7 @@ class Driver(Instrument):  # type: ignore[misc]
                     remedy="Check baud rate, cable and address.",
                 ) from error
             except UserWarning as warning:
-                self._out_of_step = True
+                self._out_of_step = self._reply_is_missing = True
                 raise BadReply(
                     self.name,
                     f"sent a reply that ends wrongly ({warning})",
@@ -131,8 +142,13 @@ class Driver(Instrument):  # type: ignore[misc]
             except BaseException as error:
                 # After nonsense more of it may follow; after Ctrl-C the reply may still be on its way.
                 if isinstance(error, BadReply) or not isinstance(error, Exception):
-                    self._out_of_step = True
+                    self._out_of_step = self._reply_is_missing = True
+                if isinstance(error, BadReply) and not error.remedy:
+                    error.remedy = _REMEDY_FOR_NONSENSE
+                    error.args = (f"{error} {error.remedy}",)
                 raise
+            finally:
+                self._command_in_hand = outer
 
     def write(self, command: str, **kwargs: Any) -> None:
         """Write one command."""
@@ -233,7 +249,8 @@ class Driver(Instrument):  # type: ignore[misc]
                 raise ConnectionLost(
                     self.name, f"cannot be reached again at {address}", remedy="Check cable and power."
                 ) from error
-            self._out_of_step = False
+            self._out_of_step = self._reply_is_missing = False
+            self._marks.forget()
             self.forget_outputs()
 
     def forget_outputs(self) -> None:
@@ -255,55 +272,64 @@ class Driver(Instrument):  # type: ignore[misc]
         )
 
     def _drain(self) -> None:
-        connection = getattr(self.adapter, "connection", None)
+        connection = self._connection()
         self._out_of_step = False
-        if not isinstance(connection, pyvisa.resources.MessageBasedResource):
+        if connection is None:
             return
         # The reply may be late, not lost: one more time-out is waited for it, then a short silence ends it.
-        timeout = connection.timeout
-        if self.tells_late_replies_apart:
-            connection.timeout = _DRAIN_TIMEOUT_MS
-        deadline = time.monotonic() + _LONGEST_DRAIN_S
+        with self._timeout(SHORT_SILENCE_MS if self.tells_late_replies_apart else connection.timeout):
+            if not falls_silent(connection):
+                self._out_of_step = True
+                raise BadReply(self.name, "does not stop talking", remedy="Switch it off and on.")
+        if self._reply_is_missing:
+            self._reply_is_missing = False
+            self._ask_for_mark()
+
+    def _ask_for_mark(self) -> None:
+        """Call `_seek_mark` with a question whose answer cannot be taken for another; the base knows none."""
+
+    def _seek_mark(self, command: str, is_mark: Callable[[str], bool], ask: Callable[[], None] | None = None) -> None:
+        """Send `command` (by `ask`, by default `write`) and drop what comes before a reply that is the mark."""
+        with self.transaction(command):
+            came = self._marks.seek(ask or (lambda: self.write(command)), self._next_reply, is_mark)
+            if not came:
+                self._out_of_step = self._reply_is_missing = True
+                raise NoReply(
+                    self.name,
+                    "answers late or not at all",
+                    command=command,
+                    remedy="Check that it is switched on and not busy, or raise its timeout.",
+                )
+        self._out_of_step = self._reply_is_missing = False
+
+    def _next_reply(self, soon: bool) -> str | None:
+        connection = self._connection()
+        usual = 0.0 if connection is None else connection.timeout
         try:
-            while time.monotonic() < deadline:
-                connection.read_bytes(1)
-                connection.timeout = _DRAIN_TIMEOUT_MS
-        except pyvisa.errors.VisaIOError:
-            return  # silence: nothing is left over
-        finally:
-            connection.timeout = timeout
-        self._out_of_step = True
-        raise BadReply(self.name, "does not stop talking", remedy="Switch it off and on.")
+            with self._timeout(SHORT_SILENCE_MS if soon else usual), self.transaction():
+                return str(self.read())
+        except Refused as refusal:
+            return str(refusal.reply)  # late as well
+        except NoReply:
+            return None
 
+    def _connection(self) -> Any:
+        """Return the pyvisa resource, or None where a test stands in for it."""
+        connection = getattr(self.adapter, "connection", None)
+        return connection if isinstance(connection, pyvisa.resources.MessageBasedResource) else None
 
-class DriverChannel(Channel):  # type: ignore[misc]
-    """Base of the channels of a driver: its transactions are those of the parent."""
-
-    __getattribute__ = object.__getattribute__  # as in `Driver`
-
-    def ask(self, command: str, query_delay: float | None = None) -> str:
-        """Write one command and return its reply, as one transaction of the parent."""
-        return str(self.parent.ask(self.insert_id(command), query_delay))
-
-    def values(self, command: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Write a command and return its reply as a list cast strictly, see `Driver.values`."""
-        return list(self.parent.values(self.insert_id(command), *args, **kwargs))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        parent = self.__dict__.get("parent")
-        if parent is None:
-            super().__setattr__(name, value)
+    @contextmanager
+    def _timeout(self, milliseconds: float) -> Iterator[None]:
+        connection = self._connection()
+        if connection is None:
+            yield
             return
-        with parent._transaction:
-            super().__setattr__(name, value)
-            if isinstance(getattr(type(self), name, None), property):
-                self.note_setting(name, value)
-
-    def note_setting(self, path: str, value: Any) -> None:
-        """Pass a setting on to the driver, with the channel's name in front."""
-        own = self.__dict__.get("_name")
-        if own is not None:
-            self.parent.note_setting(f"{own}.{path}", value)
+        usual = connection.timeout
+        connection.timeout = milliseconds
+        try:
+            yield
+        finally:
+            connection.timeout = usual
 
 
 def _cast(element: str, cast: Callable[[str], Any]) -> Any:

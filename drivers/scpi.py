@@ -62,7 +62,13 @@ class ScpiDriver(Driver):
                     break
                 found.append((code, text))
             else:
-                raise BadReply(self.name, f"reported {_MOST_ERRORS} errors and did not stop", command=":SYST:ERR?")
+                raise BadReply(
+                    self.name,
+                    f"reported {_MOST_ERRORS} errors and did not stop",
+                    command=":SYST:ERR?",
+                    reply=f"{code} {text}",
+                    remedy="Switch it off and on.",
+                )
         if found:
             reasons = "; ".join(f"{code} {text}" for code, text in found)
             raise Refused(

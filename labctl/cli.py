@@ -29,6 +29,22 @@ RunsOption = Annotated[Path | None, typer.Option("--runs", help="Folder of the r
 RunArgument = Annotated[str, typer.Argument(help="Run: its id, the beginning of it, 'last', or a folder.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated table.")]
 ScenarioOption = Annotated[str | None, typer.Option("--scenario", help="Scenario of the simulated table.")]
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault",
+        metavar="INSTRUMENT:KIND[@AFTER][+LASTING]",
+        help="Let a simulated instrument fail, as in piezo_a:silent@20min+30s; can be repeated. See labctl faults.",
+    ),
+]
+TrafficOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-traffic",
+        metavar="ROLE_OR_INSTRUMENT",
+        help="Log what goes over its wire into the run's folder; can be repeated.",
+    ),
+]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -40,11 +56,15 @@ def overnight(
     seed: SeedOption = None,
     scenario: ScenarioOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report at the end.")] = True,
+    fault: FaultOption = None,
+    log_traffic: TrafficOption = None,
 ) -> None:
     """Run a recipe from a cold table to a report."""
     from labctl.commands.nights import overnight_run
 
-    raise typer.Exit(overnight_run(station, recipe, runs, seed, scenario, report))
+    raise typer.Exit(
+        overnight_run(station, recipe, runs, seed, scenario, report, fault or (), log_traffic=log_traffic or ())
+    )
 
 
 @app.command()
@@ -63,11 +83,18 @@ def run(
             "--from-cold/--as-it-is", help="Run first what the procedure needs (default on the simulated table)."
         ),
     ] = None,
+    fault: FaultOption = None,
+    log_traffic: TrafficOption = None,
 ) -> None:
     """Run one procedure; without a name that exists, list them."""
     from labctl.commands.nights import single_run
 
-    raise typer.Exit(single_run(procedure, parameters or [], station, runs, seed, scenario, from_cold))
+    chosen = log_traffic or ()
+    raise typer.Exit(
+        single_run(
+            procedure, parameters or [], station, runs, seed, scenario, from_cold, fault or (), log_traffic=chosen
+        )
+    )
 
 
 @app.command()
@@ -85,11 +112,16 @@ def check(files: Annotated[list[Path], typer.Argument(help="Station files and re
 
 
 @app.command()
-def instruments(station: StationArgument = None) -> None:
-    """Ask every instrument of a station who it is."""
+def instruments(
+    station: StationArgument = None,
+    fault: FaultOption = None,
+    runs: RunsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask every instrument of a station who it is, and which settings are not as the last run left them."""
     from labctl.commands.listings import list_instruments
 
-    raise typer.Exit(list_instruments(station))
+    raise typer.Exit(list_instruments(station, fault or (), runs, as_json))
 
 
 @app.command()
@@ -110,11 +142,33 @@ def simulate(
     ] = None,
     seed: SeedOption = None,
     scenario: ScenarioOption = None,
+    fault: FaultOption = None,
 ) -> None:
     """Serve the simulated instruments of a station on TCP ports and pseudo terminals, until Ctrl-C."""
     from labctl.commands.simulating import serve_table
 
-    serve_table(station, speed, port_base, interface, as_json, write_station, seed, scenario)
+    serve_table(station, speed, port_base, interface, as_json, write_station, seed, scenario, fault or ())
+
+
+@app.command()
+def table(
+    station: StationArgument = None,
+    seed: SeedOption = None,
+    scenario: ScenarioOption = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.png", help="Where to.")] = Path("table.png"),
+) -> None:
+    """Draw what the simulated table is doing, as one page of figures; it shows the truth of that seed."""
+    from labctl.commands.portraits import draw_table
+
+    typer.echo(str(draw_table(station, seed, scenario, out)))
+
+
+@app.command()
+def faults(station: StationArgument = None) -> None:
+    """List the faults that simulated instruments can have, and what comes of each."""
+    from labctl.commands.fault_list import print_faults
+
+    print_faults(station)
 
 
 @app.command()
@@ -124,11 +178,12 @@ def talk(
     station: Annotated[Path | None, typer.Option("--station", help="Station file.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Send a command that is no question.")] = False,
     log: Annotated[Path | None, typer.Option("--log", help="Append what goes over the wire to a file.")] = None,
+    fault: FaultOption = None,
 ) -> None:
     """Send one raw command to an instrument and print its reply."""
     from labctl.commands.talking import talk_to
 
-    talk_to(instrument, command, station, write, log)
+    talk_to(instrument, command, station, write, log, fault or ())
 
 
 @app.command("runs")
@@ -154,12 +209,20 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to; in the run's folder if not given.")
     ] = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Set what was true of a simulated table beside the estimates.")
+    ] = False,
 ) -> None:
     """Write the report of a run: one HTML file that stands alone."""
     from labctl.report.html import write_report
     from labctl.store.catalogue import Catalogue
 
-    typer.echo(str(write_report(Catalogue(runs or DEFAULT_RUNS).find(ident), output)))
+    folder, revelation = Catalogue(runs or DEFAULT_RUNS).find(ident), None
+    if reveal:
+        from labctl.commands.revealing import revelation_of
+
+        revelation = revelation_of(folder)
+    typer.echo(str(write_report(folder, output, revelation)))
 
 
 @app.command()
@@ -173,11 +236,17 @@ def recover(ident: RunArgument, runs: RunsOption = None) -> None:
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")],
+    sensors: Annotated[
+        int | None,
+        typer.Option("--sensors", min=1, max=64, help="Sensors of the table, with instruments for all; default: 4."),
+    ] = None,
+) -> None:
     """Copy the station files and the recipe that labctl comes with, to be changed."""
     from labctl.configuration.templates import copy_templates
 
-    for copied in copy_templates(folder):
+    for copied in copy_templates(folder, sensors):
         typer.echo(str(copied))
 
 

@@ -16,9 +16,11 @@ from typing import Protocol
 from labctl.configuration.recipe_file import Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.errors import StoreError
-from labctl.station.bring_up import open_station
+from labctl.station.bring_up import Link, link_to, open_station
 from labctl.station.station import Station
-from labctl.store.records import InstrumentSnapshot, Manifest, RunState, SettingValue
+from labctl.store.durable import write_durably
+from labctl.store.failures import reported
+from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, RunState, SettingValue
 from labctl.store.writer import RunWriter
 from procedures.bench import Bench
 from procedures.overnight import Listener, Outcome, RecipeRun, StopRequest, check_parameters, make_procedure
@@ -63,11 +65,13 @@ def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[St
     be kept; the table is safe then and what was kept stays readable.
     """
     check_parameters(plan.steps)
-    station = open_station(plan.station)
+    link = link_to(plan.station)
+    station = open_station(plan.station, link)
     started_at = station.clock.now()
     try:
         writer = RunWriter.create(plan.runs, _manifest(plan, station))
         try:
+            _keep_truth(link, writer)
             bench = Bench.of(station, writer)
             stop = StopRequest(station.clock)
             on_stop_request(stop)
@@ -75,6 +79,7 @@ def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[St
             outcome = _run(plan, bench, writer, listener, stop)
             writer.finish(outcome.state, outcome.reason, outcome.coverage)
         finally:
+            _keep_truth(link, writer, ended=True)
             writer.close()
         return NightResult(writer.path, outcome, station.clock.now() - started_at)
     finally:
@@ -97,6 +102,16 @@ def _run(plan: Plan, bench: Bench, writer: RunWriter, listener: NightListener, s
             state = RunState.STOPPED if isinstance(error, KeyboardInterrupt) else RunState.FAILED
             writer.finish(state, reason, run.coverage())
         raise
+
+
+def _keep_truth(link: Link, writer: RunWriter, *, ended: bool = False) -> None:
+    """Keep what is true of a simulated table beside what is measured on it; that this fails costs nobody a night."""
+    try:
+        with reported("keep the truth of the simulated table", writer.path):
+            link.keep_truth(writer.path, write_durably, ended=ended)
+    except StoreError as error:
+        with suppress(StoreError):  # the disk may be full: what is measured matters more
+            writer.add_event(EventRecord(link.clock.now(), "warning", "simulated table", str(error)))
 
 
 def _expected_s(steps: Sequence[Step], bench: Bench) -> dict[str, float]:

@@ -13,6 +13,7 @@ from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped, St
 from labctl.station.clock import Clock
 from labctl.station.revival import revive
 from labctl.store.records import EventRecord, RunState, StepRecord, StepState
+from procedures.asked_settings import SettingsKeeper, SettingsRecord
 from procedures.base import LabProcedure
 from procedures.bench import Bench, Record
 from procedures.catalogue import PROCEDURES
@@ -21,8 +22,8 @@ HEALTH_PERIOD_S = 300.0
 REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
 
-class Journal(Record, Protocol):
-    """A record that also keeps the steps; a run on disk is one."""
+class Journal(Record, SettingsRecord, Protocol):
+    """A record that also keeps the steps and the settings asked for; a run on disk is one."""
 
     def step(self, record: StepRecord) -> None:
         """Enter a step, or bring its entry up to date."""
@@ -96,6 +97,7 @@ class RecipeRun:
         self._leave_as_is = leave_as_is
         self._states: dict[str, StepState] = {step.name: StepState.WAITING for step in steps}
         self._reasons: dict[str, str] = {}
+        self._settings = SettingsKeeper(bench.station, journal)
 
     def run(self) -> Outcome:
         """Run every step and leave the table safe.
@@ -104,6 +106,7 @@ class RecipeRun:
         """
         clock = self._bench.clock
         health = clock.every(HEALTH_PERIOD_S, self._look_after_instruments, "health")
+        self._bench.station.on_trouble = lambda name, sentence: self._event("warning", name, sentence)
         try:
             for step in self._steps:
                 self._journal.step(
@@ -115,7 +118,12 @@ class RecipeRun:
                 self._run_step(step)
         finally:
             health.cancel()
-            problems = self._leave()
+            try:
+                problems = self._leave()
+            finally:
+                failure = self._settings.keep_last()
+        if failure is not None:
+            raise failure
         return self._outcome(problems)
 
     def _leave(self) -> list[str]:
@@ -162,6 +170,7 @@ class RecipeRun:
     def _attempt(self, step: Step, attempt: int) -> tuple[StepState, str]:
         clock = self._bench.clock
         started_at = clock.now()
+        self._settings.step = step.name
         self._states[step.name] = StepState.RUNNING
         self._journal.step(
             StepRecord(
@@ -188,6 +197,7 @@ class RecipeRun:
         now = self._bench.clock.now()
         self._states[step.name] = state
         self._reasons[step.name] = reason
+        self._settings.keep()
         ended_at = None if started_at is None else now
         self._journal.step(
             StepRecord(step.name, step.procedure, state, attempt, started_at, ended_at, reason, dict(step.parameters))
@@ -219,6 +229,7 @@ class RecipeRun:
         for health in self._bench.station.health():
             if not health.answers:
                 self._event("warning", health.name, health.problem)
+        self._settings.keep()
 
     def _report_problems(self, problems: Sequence[str]) -> None:
         try:

@@ -145,6 +145,7 @@ def _acquisition(settings: SweepSettings) -> Acquisition:
         settings.averages,
         averaging=AVERAGING[settings.average_type],
         detector=DETECTOR[settings.detector],
+        **vars(settings.point_averaging),
     )
 
 

@@ -38,10 +38,14 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.cli", "labctl.commands", "labctl.terminal", "labctl.__main__"),
 ]
 ALONE = ("drivers", "labctl.physics")
-DOORS = {  # the ways into the simulation: to run on it, and to serve it to other programs
+DOORS = {  # the ways into the simulation: to run on it, to serve it to other programs, and to look at it
     "labctl.station.bring_up": {"labctl.simulation.wiring"},
     "labctl.commands.simulating": {"labctl.simulation.server"},
+    "labctl.commands.revealing": {"labctl.simulation.reveal"},  # `labctl report --reveal`
+    "labctl.commands.portraits": {"labctl.simulation.portrait.page"},  # `labctl table`
 }
+TRUTH_FILE = re.compile(r"\b(truth\.json|truth_file|TRUTH_FILE|read_truth)\b")
+MAY_READ_THE_TRUTH = ("labctl.simulation", "labctl.commands.revealing")
 
 QT = ("PyQt4", "PyQt5", "PyQt6", "PySide", "PySide2", "PySide6", "qtpy", "pyqtgraph", "pymeasure.display", "sip")
 CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle")
@@ -147,6 +151,12 @@ def looks_into_the_simulation(source: Source) -> Iterator[str]:
             yield "names SimulatedTable"
 
 
+def names_the_truth_file(source: Source) -> Iterator[str]:
+    """Only the simulation, which writes it, and the command that reveals it; comments and docstrings count too."""
+    if not any(within(source.module, reader) for reader in MAY_READ_THE_TRUTH):
+        yield from (f"names {found[0]}" for found in TRUTH_FILE.finditer(source.text))
+
+
 def node_name(node: ast.AST) -> str:
     return node.name if isinstance(node, ast.alias) else ""
 
@@ -220,6 +230,7 @@ def knows_this_machine(source: Source) -> Iterator[str]:
 CHECKS: list[Callable[[Source], Iterator[str]]] = [
     upward_imports,
     looks_into_the_simulation,
+    names_the_truth_file,
     imports_qt,
     makes_code_from_data,
     sleeps,
@@ -256,6 +267,13 @@ BAD = [
     (looks_into_the_simulation, "procedures.base", "x = link.simulation.table.source", "reads link.simulation.table"),
     (looks_into_the_simulation, "procedures.base", "x = plant.truth.pump", "reads plant.truth"),
     (looks_into_the_simulation, "procedures.base", "def f(x: SimulatedTable) -> None: ...", "names SimulatedTable"),
+    (looks_into_the_simulation, "labctl.report.html", "import labctl.simulation.reveal", "imports labctl.simulation"),
+    (looks_into_the_simulation, "labctl.commands.revealing", "import labctl.simulation.truth", "simulation.truth"),
+    (names_the_truth_file, "procedures.base", "x = run / 'truth.json'", "names truth.json"),
+    (names_the_truth_file, "labctl.estimation.network", "def f():\n    open('truth.json')", "names truth.json"),
+    (names_the_truth_file, "labctl.report.html", "# see truth.json", "names truth.json"),
+    (names_the_truth_file, "labctl.station.bring_up", "print(TRUTH_FILE)", "names TRUTH_FILE"),
+    (names_the_truth_file, "labctl.cli", "read_truth(run)", "names read_truth"),
     (imports_qt, "labctl.report.html", "from PyQt5.QtCore import Qt", "imports PyQt5.QtCore.Qt"),
     (imports_qt, "procedures.base", "from pymeasure.display import Plotter", "imports pymeasure.display.Plotter"),
     (imports_qt, "procedures.base", "try:\n    import qtpy\nexcept ImportError:\n    pass", "imports qtpy"),
@@ -294,6 +312,10 @@ GOOD = [
     (looks_into_the_simulation, "labctl.station.bring_up", "from labctl.simulation.wiring import simulate"),
     (looks_into_the_simulation, "labctl.report.html", "rich.table.Table()"),
     (looks_into_the_simulation, "labctl.simulation.wiring", "from labctl.simulation.truth import draw_truth"),
+    (looks_into_the_simulation, "labctl.commands.revealing", "from labctl.simulation import reveal"),
+    (names_the_truth_file, "labctl.simulation.truth_file", "TRUTH_FILE = 'truth.json'"),
+    (names_the_truth_file, "labctl.commands.revealing", "x = run / 'truth.json'"),
+    (names_the_truth_file, "procedures.night", "link.keep_truth(run, write_durably)"),
     (makes_code_from_data, "labctl.store.blobs", "np.load(path, allow_pickle=False)"),
     (sleeps, CLOCK, "import time\ndef sleep(s: float) -> None:\n    time.sleep(s)"),
     (sleeps, "procedures.base", "clock.sleep(1)"),

@@ -101,6 +101,15 @@ class WaveformOutput(DriverChannel, Agilent33500Channel):  # type: ignore[misc]
         with self.parent.transaction():
             self.write(f"SOUR{{ch}}:APPL:SIN {frequency_hz:.12g},{amplitude_vpp:.12g},0")
             self.check_set_errors()
+            done = {
+                "shape": "SIN",
+                "frequency": frequency_hz,
+                "amplitude": amplitude_vpp,
+                "offset": 0.0,
+                "output": True,
+            }
+            for setting, value in done.items():
+                self.note_setting(setting, value)
 
 
 class Keysight33500(ScpiDriver, Agilent33500):  # type: ignore[misc]

@@ -9,33 +9,32 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pymeasure.instruments import Instrument
 
 from drivers.errors import BadReply
-from drivers.scpi import ScpiDriver
-from drivers.scpi_properties import choice, count, number, switch, whole_number
+from drivers.keysight.x_series_channels import DETECTORS, TRACE_TYPES, MarkerRow, XSeriesMarker, XSeriesTrace
+from drivers.scpi_properties import choice, count, number, switch
+from drivers.spectrum_analyzer import TRACES, SpectrumAnalyzerDriver, nan_if_none, unquoted
 from drivers.sweep import SweepSettings
 
 BIG_ENDIAN_DOUBLES: Final = ">f8"
-LARGEST_VALUE_DBM: Final = 1e6  # beyond is SCPI's not-a-number, 9.91E+37
+MARKERS: Final = tuple(range(1, 13))
 
-_SWEEPING: Final = 1 << 3  # bit of the operation condition register
 _FREQUENCY_RANGE_HZ: Final = [0.0, 50e9]
 
 
-def _unquoted(text: str) -> str:
-    return text.strip().strip('"')
-
-
-class KeysightXSeries(ScpiDriver):
+class KeysightXSeries(SpectrumAnalyzerDriver):
     """Keysight N9000, N9010, N9020 or N9030 in swept-SA mode, at `TCPIP::host::5025::SOCKET`.
 
-    Every set is followed by a look into the error queue; an instrument that clips a value and says so raises `Refused`,
-    and keeps the clipped value. Bandwidths are rounded to the instrument's steps in silence: read back what it took.
-    Setting one of start, stop, center and span moves others. Trace 1 is the one that is used.
+    An instrument that clips a value and says so raises `Refused`, and keeps the clipped value.
     """
 
+    trace_numbers = BIG_ENDIAN_DOUBLES
+
+    traces = Instrument.MultiChannelCreator(XSeriesTrace, TRACES, prefix="trace_")
+    markers = Instrument.MultiChannelCreator(XSeriesMarker, MARKERS, prefix="marker_")
+
     def __init__(self, adapter: Any, name: str = "Keysight X-series", **kwargs: Any) -> None:
-        kwargs.setdefault("timeout", 5000)
         super().__init__(adapter, name, **kwargs)
 
     # ---- frequency --------------------------------------------------------------------------------------------------
@@ -60,14 +59,8 @@ class KeysightXSeries(ScpiDriver):
     resolution_bandwidth_hz = number(
         ":BAND", "Control the resolution bandwidth in Hz, in steps of 10 % (float strictly from 1 to 8e6).", [1.0, 8e6]
     )
-    resolution_bandwidth_auto = switch(
-        ":BAND:AUTO", "Control whether the resolution bandwidth follows the span (bool)."
-    )
     video_bandwidth_hz = number(
         ":BAND:VID", "Control the video bandwidth in Hz, in steps of 10 % (float strictly from 1 to 50e6).", [1.0, 50e6]
-    )
-    video_bandwidth_auto = switch(
-        ":BAND:VID:AUTO", "Control whether the video bandwidth follows the resolution bandwidth (bool)."
     )
     bandwidth_type = choice(
         ":BAND:TYPE",
@@ -81,17 +74,15 @@ class KeysightXSeries(ScpiDriver):
     sweep_time_s = number(
         ":SWE:TIME", "Control the time of one sweep in s (float strictly from 1e-6 to 6000).", [1e-6, 6000.0]
     )
-    sweep_time_auto = switch(":SWE:TIME:AUTO", "Control whether the sweep time follows from the bandwidths (bool).")
     sweep_type = choice(":SWE:TYPE", "Control how the band is covered (str: FFT or SWE).", ["FFT", "SWE"])
     sweep_type_auto = switch(":SWE:TYPE:AUTO", "Control whether the instrument picks FFT or sweep (bool).")
-    continuous_sweep = switch(":INIT:CONT", "Control whether sweeps follow each other without end (bool).")
 
     # ---- detector and averaging -------------------------------------------------------------------------------------
 
     detector = choice(
         ":DET:TRAC1",
         "Control the detector of trace 1 (str: NORM, AVER, POS, SAMP or NEG).",
-        ["NORM", "AVER", "POS", "SAMP", "NEG"],
+        DETECTORS,
     )
     average_type = choice(
         ":AVER:TYPE",
@@ -105,7 +96,7 @@ class KeysightXSeries(ScpiDriver):
     trace_type = choice(
         ":TRAC1:TYPE",
         "Control what trace 1 does with new sweeps (str: WRIT, AVER, MAXH or MINH); setting it clears the trace.",
-        ["WRIT", "AVER", "MAXH", "MINH"],
+        TRACE_TYPES,
     )
 
     # ---- input and display ------------------------------------------------------------------------------------------
@@ -137,13 +128,24 @@ class KeysightXSeries(ScpiDriver):
         "Control the byte order of blocks (str: NORM, most significant byte first, or SWAP).",
         ["NORM", "SWAP"],
     )
-    options = ScpiDriver.measurement("*OPT?", "Get the installed options (str).", cast=_unquoted, separator="\n")
-    operation_condition = ScpiDriver.measurement(
-        ":STAT:OPER:COND?",
-        "Get the operation condition register (int from 0 to 65535; bit 3: sweeping).",
-        cast=whole_number,
-        maxsplit=0,
+
+    # ---- peaks ------------------------------------------------------------------------------------------------------
+
+    peak_excursion_db = number(
+        ":CALC:MARK:PEAK:EXC",
+        "Control by how much a peak rises and falls in dB (float strictly from 0 to 100).",
+        [0.0, 100.0],
     )
+    peak_threshold_dbm = number(
+        ":CALC:MARK:PEAK:THR",
+        "Control above what level a peak has to rise by the excursion, in dBm (float strictly from -200 to 30).",
+        [-200.0, 30.0],
+    )
+    peak_table = switch(":CALC:MARK:PEAK:TABL", "Control whether the peak table is on (bool).")
+    peak_order = choice(
+        ":CALC:MARK:PEAK:SORT", "Control the order of the peak table (str: FREQ or AMPL).", ["FREQ", "AMPL"]
+    )
+    marker_table = switch(":CALC:MARK:TABL", "Control whether the marker table is on (bool).")
 
     # ---- one averaged sweep -----------------------------------------------------------------------------------------
 
@@ -203,48 +205,47 @@ class KeysightXSeries(ScpiDriver):
             self.write(":INIT:IMM")
             self.check_errors()
 
-    def is_sweeping(self) -> bool:
-        """Return True until all averages are in, or until `abort`."""
-        return bool(self.operation_condition & _SWEEPING)
-
-    def abort(self) -> None:
-        """Stop the sweep; trace 1 keeps the averages that it has."""
+    def clear_averages(self) -> None:
+        """Forget the averages and start again, where a live trace averages or holds."""
         with self.transaction():
-            self.write(":ABOR")
+            self.write(":AVER:CLE")
             self.check_errors()
 
-    def read_trace(self) -> NDArray[np.float64]:
-        """Return trace 1 in dBm, shape (points,), as `configure_sweep` has set it up.
+    # ---- tables -----------------------------------------------------------------------------------------------------
 
-        Raises `BadReply` where the block has not the number of points that the instrument is set to, or holds no
-        sweep.
+    def read_peaks(self) -> NDArray[np.float64]:
+        """Return x (Hz, at zero span s) and level (dBm, or the unit of traces) of the peaks of trace 1, shape (peaks,
+        2), as the peak table has them: at most 20, in its order. Switches the table on.
+
+        `configure_sweep` has to have set up how traces are sent. Raises `BadReply` where the table is none.
         """
-        command = ":TRAC:DATA? TRACE1"
-        with self.transaction(command):
-            points = self.sweep_points
-            values = self.ask_block(command, BIG_ENDIAN_DOUBLES).astype(np.float64)
-        if values.size != points:
-            raise BadReply(self.name, f"sent {values.size} points of {points}", command=command)
-        if not np.all(np.abs(values) < LARGEST_VALUE_DBM):
-            raise BadReply(
-                self.name,
-                "sent a trace that holds no sweep",
-                command=command,
-                remedy="Start a sweep and wait for its end.",
-            )
-        return values
+        with self.transaction():
+            self.peak_table = True
+            return self._read_table(":FETC:SAN7?", 2)
 
-    def _stop_sweeping(self) -> None:
-        self.continuous_sweep = False
-        self.abort()
+    def read_markers(self) -> list[MarkerRow]:
+        """Return the markers that are on, as the marker table has them. Switches the table on.
+
+        `configure_sweep` has to have set up how traces are sent. Raises `BadReply` where the table is none.
+        """
+        with self.transaction():
+            self.marker_table = True
+            rows = self._read_table(":FETC:SAN8?", MarkerRow.COLUMNS)
+        return [MarkerRow.of(*map(nan_if_none, row)) for row in rows.tolist()]
+
+    def _read_table(self, command: str, columns: int) -> NDArray[np.float64]:
+        """Return a table, shape (rows, columns); an empty one is sent as one row of not-a-numbers."""
+        values = self.ask_block(command, self.trace_numbers).astype(np.float64)
+        if values.size % columns:
+            raise BadReply(self.name, f"sent {values.size} numbers for rows of {columns}", command=command)
+        rows = values.reshape(-1, columns)
+        return rows[~np.isnan([nan_if_none(first) for first in rows[:, 0]])]
 
     def _enter_spectrum_analysis(self) -> None:
         if self.mode != "SA":
             self.mode = "SA"
-            # The reply comes when the change is complete, which takes a second or more.
-            if self.ask("*OPC?").strip() != "1":
-                raise BadReply(self.name, "did not complete the change of mode", command="*OPC?")
+            self._wait_for_change("mode")
             self._stop_sweeping()
-        if _unquoted(self.ask(":CONF?")) != "SAN":
+        if unquoted(self.ask(":CONF?")) != "SAN":
             self.write(":CONF:SAN")
             self.check_errors()

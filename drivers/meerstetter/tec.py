@@ -178,6 +178,7 @@ class MeerstetterTEC(Driver):
             self.name,
             f"is in its error state, outputs off: {describe_device_error(number)}"
             f" (error {number}, channel {channel}, parameter {parameter})",
+            command="?VR006901",
             remedy="Remove the cause, then reset the controller and initialise it again.",
         )
 

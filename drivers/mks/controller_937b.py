@@ -135,6 +135,7 @@ class MKS937B(Driver, PlainConstructor, mks937b.MKS937B):  # type: ignore[misc]
     relay_7 = relay_8 = relay_9 = relay_10 = relay_11 = relay_12 = _RELAYS
     all_pressures = combined_pressure1 = combined_pressure2 = Withdrawn("read the channels, each with its state")
 
+    tells_late_replies_apart = True
     moving_settings = frozenset({"power_enabled"})
 
     def __init__(self, adapter: Any, name: str = "MKS 937B", address: int = 253, **kwargs: Any) -> None:
@@ -192,3 +193,6 @@ class MKS937B(Driver, PlainConstructor, mks937b.MKS937B):  # type: ignore[misc]
         """Read the acknowledgement of a set; raises `Refused` where it is none."""
         self.read()
         return []
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("MT?", lambda reply: _MODULES.fullmatch(reply) is not None)

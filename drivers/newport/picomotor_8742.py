@@ -219,7 +219,7 @@ class PicomotorController(DriverChannel):
                 if entry is None:
                     return errors
                 errors.append(entry)
-        raise self._bad_reply("reports errors without end", "TB?", reply)
+        raise self._bad_reply("reports errors without end", "TB?", reply, "Switch it off and on.")
 
     def check_set_errors(self) -> list[ErrorEntry]:
         """Raise `Refused` with the axis and the text of every error in the queue; sets are silent otherwise."""
@@ -234,8 +234,8 @@ class PicomotorController(DriverChannel):
             )
         return errors
 
-    def _bad_reply(self, message: str, command: str, reply: str) -> BadReply:
-        return BadReply(self.parent.name, message, command=self.insert_id(command), reply=reply)
+    def _bad_reply(self, message: str, command: str, reply: str, remedy: str = "") -> BadReply:
+        return BadReply(self.parent.name, message, command=self.insert_id(command), reply=reply, remedy=remedy)
 
 
 class Newport8742(Driver):
@@ -246,6 +246,7 @@ class Newport8742(Driver):
     """
 
     controllers: dict[int, PicomotorController]
+    tells_late_replies_apart = True
     moving_settings = frozenset({"target_position", "home"})
 
     def __init__(self, adapter: Any, name: str = "Newport 8742", *, chain: Sequence[int] = (1,), **kwargs: Any) -> None:
@@ -348,8 +349,11 @@ class Newport8742(Driver):
             text = _TELNET_TRIPLE.sub("", line).rstrip("\r\n")
             if not text.isascii():
                 self._out_of_step = True
-                raise BadReply(self.name, "answered bytes that are no text", reply=line)
+                raise BadReply(self.name, "answered bytes that are no text", command=self._command_in_hand, reply=line)
         return text
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("*IDN?", lambda reply: _IDENTITY_REPLY.fullmatch(reply) is not None)
 
     def _tell_all(self, command: str) -> None:
         with self._transaction:

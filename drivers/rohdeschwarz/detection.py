@@ -17,6 +17,8 @@ DETECTION: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     },
 }
 """Detector and average type of the instrument, by detector and average type of a `SweepSettings`."""
+AVERAGING_DETECTORS: Final = ("RMS", "AVER")
+"""Detectors that average all that a sweep sees of a point, past the video filter; others show the video signal."""
 
 
 def detection_of(detector: str, average_type: str) -> tuple[str, str]:

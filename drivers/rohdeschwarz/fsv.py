@@ -6,44 +6,45 @@ Wire protocol: FSVA/FSV Operating Manual 1176.7510.02, FSV3000 User Manual 1178.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from pymeasure.instruments import Instrument
 
-from drivers.errors import BadReply, InstrumentError, Refused
-from drivers.rohdeschwarz.detection import detection_of, sweep_detection
+from drivers.errors import BadReply, InstrumentError, NoReply, Refused
+from drivers.rohdeschwarz.detection import AVERAGING_DETECTORS, detection_of, sweep_detection
+from drivers.rohdeschwarz.fsv_channels import DETECTORS, TRACE_MODES, FsvMarker, FsvTrace
 from drivers.scpi import ScpiDriver
 from drivers.scpi_properties import choice, count, number, switch, whole_number
-from drivers.sweep import SweepSettings
+from drivers.spectrum_analyzer import TRACES, SpectrumAnalyzerDriver, unquoted
+from drivers.sweep import PointAveraging, SweepSettings
 
 LITTLE_ENDIAN_SINGLES: Final = "<f4"
 """Traces come with the least significant byte first; the manuals know no command for it."""
-LARGEST_VALUE_DBM: Final = 1e6
+MARKERS: Final = tuple(range(1, 17))
 SPECTRUM: Final = "SANALYZER"
 SPECTRUM_CHANNEL: Final = "Spectrum"
 
-_MEASURING: Final = 1 << 3 | 1 << 4  # of the operation condition register: sweeping and measuring, set together
 _DEFAULT_CHANNEL: Final = "SAN"  # what INST? answers for the Spectrum channel that is always there
 _FREQUENCY_RANGE_HZ: Final = [0.0, 85e9]
 _BANDWIDTH_RANGE_HZ: Final = [1.0, 80e6]
 
 
-def _unquoted(text: str) -> str:
-    return text.strip().strip("'\"")
-
-
-class RohdeSchwarzFSV(ScpiDriver):
+class RohdeSchwarzFSV(SpectrumAnalyzerDriver):
     """Rohde & Schwarz FSV, FSVA3000, FSV3000 or FSW, at `TCPIP::host::5025::SOCKET`.
 
-    Every set is followed by a look into the error queue; what the instrument refuses raises `Refused` and leaves the
-    setting as it was. Bandwidths are rounded to the instrument's steps in silence: read back what it took. Setting one
-    of start, stop, center and span moves others. Trace 1 is the one that is used.
+    What the instrument refuses raises `Refused` and leaves the setting as it was.
     """
 
+    trace_numbers = LITTLE_ENDIAN_SINGLES
+    sweeping_bits = 1 << 3 | 1 << 4  # sweeping and measuring, set together
+
+    traces = Instrument.MultiChannelCreator(FsvTrace, TRACES, prefix="trace_")
+    markers = Instrument.MultiChannelCreator(FsvMarker, MARKERS, prefix="marker_")
+
     def __init__(self, adapter: Any, name: str = "Rohde & Schwarz FSV", **kwargs: Any) -> None:
-        kwargs.setdefault("timeout", 5000)
         super().__init__(adapter, name, **kwargs)
+        self._tells_sweep_type = True
 
     # ---- frequency --------------------------------------------------------------------------------------------------
 
@@ -69,15 +70,11 @@ class RohdeSchwarzFSV(ScpiDriver):
         "Control the resolution bandwidth in Hz, in steps of 1, 2, 3, 5 (float strictly from 1 to 80e6).",
         _BANDWIDTH_RANGE_HZ,
     )
-    resolution_bandwidth_auto = switch("BAND:AUTO", "Control whether the resolution bandwidth follows the span (bool).")
     video_bandwidth_hz = number(
         "BAND:VID",
         "Control the video bandwidth in Hz, in steps of 1, 2, 3, 5 (float strictly from 1 to 80e6).\n\n"
         "Behind the RMS detector it does not filter, but a small one still makes the automatic sweep time longer.",
         _BANDWIDTH_RANGE_HZ,
-    )
-    video_bandwidth_auto = switch(
-        "BAND:VID:AUTO", "Control whether the video bandwidth follows the resolution bandwidth (bool)."
     )
     filter_type = choice(
         "BAND:TYPE",
@@ -91,8 +88,10 @@ class RohdeSchwarzFSV(ScpiDriver):
     sweep_time_s = number(
         "SWE:TIME", "Control the time of one sweep in s (float strictly from 1e-6 to 16000).", [1e-6, 16000.0]
     )
-    sweep_time_auto = switch("SWE:TIME:AUTO", "Control whether the sweep time follows from the bandwidths (bool).")
     sweep_type = choice("SWE:TYPE", "Control how the band is covered (str: AUTO, FFT or SWE).", ["AUTO", "FFT", "SWE"])
+    sweep_type_used = ScpiDriver.measurement(
+        "SWE:TYPE:USED?", "Get how the band is covered (str: FFT or SWE).", cast=str, separator="\n"
+    )
     sweep_mode = choice(
         "SWE:MODE",
         "Control what is swept (str: AUTO one span, LIST a list of spans, or ESP an emission mask).",
@@ -109,7 +108,6 @@ class RohdeSchwarzFSV(ScpiDriver):
         cast=whole_number,
         maxsplit=0,
     )
-    continuous_sweep = switch("INIT:CONT", "Control whether measurements follow each other without end (bool).")
     trigger_source = choice(
         "TRIG:SOUR",
         "Control what starts a sweep (str: IMM at once, EXT, IFP intermediate-frequency power or VID).",
@@ -121,7 +119,7 @@ class RohdeSchwarzFSV(ScpiDriver):
     detector = choice(
         "DET1",
         "Control the detector of trace 1 (str: APE, POS, NEG, SAMP, RMS power or AVER voltage).",
-        ["APE", "POS", "NEG", "SAMP", "RMS", "AVER"],
+        DETECTORS,
     )
     average_type = choice(
         "AVER:TYPE",
@@ -132,7 +130,7 @@ class RohdeSchwarzFSV(ScpiDriver):
     trace_mode = choice(
         "DISP:TRAC1:MODE",
         "Control what trace 1 does with new sweeps (str: WRIT, AVER, MAXH, MINH, VIEW or BLAN).",
-        ["WRIT", "AVER", "MAXH", "MINH", "VIEW", "BLAN"],
+        TRACE_MODES,
     )
 
     # ---- input and display ------------------------------------------------------------------------------------------
@@ -159,15 +157,8 @@ class RohdeSchwarzFSV(ScpiDriver):
     # ---- interface --------------------------------------------------------------------------------------------------
 
     data_format = choice("FORM", 'Control how traces are sent (str: "ASC,0" or "REAL,32").', ["ASC,0", "REAL,32"])
-    options = ScpiDriver.measurement("*OPT?", "Get the installed options (str).", cast=_unquoted, separator="\n")
     active_channel = ScpiDriver.measurement(
-        "INST?", 'Get the channel that commands go to (str; "SAN" for the first).', cast=_unquoted, separator="\n"
-    )
-    operation_condition = ScpiDriver.measurement(
-        "STAT:OPER:COND?",
-        "Get the operation condition register (int from 0 to 65535; bits 3 and 4: sweeping).",
-        cast=whole_number,
-        maxsplit=0,
+        "INST?", 'Get the channel that commands go to (str; "SAN" for the first).', cast=unquoted, separator="\n"
     )
 
     @property
@@ -175,10 +166,16 @@ class RohdeSchwarzFSV(ScpiDriver):
         """Get the channels that are open, name to type (dict of str; SANALYZER is the Spectrum application)."""
         command = "INST:LIST?"
         reply = self.ask(command)
-        fields = [_unquoted(field) for field in reply.split(",")]
+        fields = [unquoted(field) for field in reply.split(",")]
         if len(fields) % 2:
             raise BadReply(self.name, "expected pairs of type and name", command=command, reply=reply)
         return dict(zip(fields[1::2], fields[0::2], strict=True))
+
+    peak_excursion_db = number(
+        ":CALC:MARK:PEXC",
+        "Control by how much a peak rises and falls in dB (float strictly from 0 to 80).",
+        [0.0, 80.0],
+    )
 
     # ---- one averaged sweep -----------------------------------------------------------------------------------------
 
@@ -197,8 +194,7 @@ class RohdeSchwarzFSV(ScpiDriver):
         with self.transaction():
             self.write("*CLS")
             self._enter_spectrum()
-            self.continuous_sweep = False
-            self.abort()
+            self._stop_sweeping()
             self.sweep_mode = "AUTO"
             self.trigger_source = "IMM"
             self.data_format = "REAL,32"
@@ -233,7 +229,7 @@ class RohdeSchwarzFSV(ScpiDriver):
                     f"is set to detector {here[0]} and averages {here[1]}, which belong to no sweep of ours",
                     remedy="Configure a sweep.",
                 )
-            return SweepSettings(
+            settings = SweepSettings(
                 start_hz=self.frequency_start_hz,
                 stop_hz=self.frequency_stop_hz,
                 points=self.sweep_points,
@@ -243,6 +239,42 @@ class RohdeSchwarzFSV(ScpiDriver):
                 detector=detection[0],
                 average_type=detection[1],
             )
+            return replace(settings, point_averaging=self._point_averaging(settings, here[0]))
+
+    def _point_averaging(self, settings: SweepSettings, detector: str) -> PointAveraging:
+        """Return what a sweep averages into a point: the RMS and AVER detectors all that they see of it.
+
+        Nothing is known of it where the instrument does not tell whether it takes FFTs.
+        """
+        sweep_time_s = self.sweep_time_s
+        if not sweep_time_s > 0:
+            raise BadReply(self.name, "expected a sweep time", command="SWE:TIME?", reply=str(sweep_time_s))
+        kind = self._sweep_type_used()
+        if kind is None:
+            return PointAveraging()
+        is_fft = kind == "FFT"
+        rate = None if is_fft else (settings.stop_hz - settings.start_hz) / sweep_time_s
+        if detector not in AVERAGING_DETECTORS:
+            return PointAveraging(sweep_rate_hz_per_s=rate or None, log_video=True)
+        time_s = sweep_time_s if is_fft else sweep_time_s / max(settings.points - 1, 1)
+        return PointAveraging(time_s, rate or None)
+
+    def _sweep_type_used(self) -> str | None:
+        """Return FFT or SWE, None where the choice is the instrument's and its firmware has no command to ask for it.
+
+        Such a firmware answers nothing, which is waited for only once.
+        """
+        kind = str(self.sweep_type)
+        if kind != "AUTO":
+            return kind
+        if not self._tells_sweep_type:
+            return None
+        try:
+            return str(self.sweep_type_used)
+        except NoReply:
+            self._tells_sweep_type = False
+            self.write("*CLS")
+            return None
 
     def duration_s(self) -> float:
         """Return how long all sweeps take, in s: sweep time times count.
@@ -261,39 +293,11 @@ class RohdeSchwarzFSV(ScpiDriver):
             self.write(command)
             self.check_errors()
 
-    def is_sweeping(self) -> bool:
-        """Return True until all averages are in, or until `abort`."""
-        return bool(self.operation_condition & _MEASURING)
-
-    def abort(self) -> None:
-        """Stop the sweep; trace 1 keeps the averages that it has."""
+    def continue_sweep(self) -> None:
+        """Take as many sweeps again as one measurement has, and add them to what the traces hold."""
         with self.transaction():
-            self.write("ABOR")
+            self.write("INIT:CONM")
             self.check_errors()
-
-    def read_trace(self) -> NDArray[np.float64]:
-        """Return trace 1 in dBm, shape (points,), as `configure_sweep` has set it up.
-
-        Raises `BadReply` where the block has not the number of points that the instrument is set to, or holds no
-        levels.
-        """
-        command = "TRAC? TRACE1"
-        with self.transaction(command):
-            points = self.sweep_points
-            singles = self.ask_block(command, LITTLE_ENDIAN_SINGLES)
-        with np.errstate(invalid="ignore"):  # not-a-number of any kind is found below
-            values = singles.astype(np.float64)
-        if values.size != points:
-            raise BadReply(self.name, f"sent {values.size} points of {points}", command=command)
-        # Not-a-number is 9.91E+37, and bytes in the other order are numbers of any size.
-        if not np.all(np.abs(values) < LARGEST_VALUE_DBM):
-            raise BadReply(
-                self.name,
-                "sent a trace that holds no sweep, or its bytes in the other order",
-                command=command,
-                remedy="Start a sweep and wait for its end.",
-            )
-        return values
 
     def _enter_spectrum(self) -> None:
         active = self.active_channel
@@ -308,8 +312,7 @@ class RohdeSchwarzFSV(ScpiDriver):
             self.write(f"INST:CRE:NEW {SPECTRUM},'{name}'")
             self.check_errors()
         self.write(f"INST:SEL '{name}'")
-        # The reply comes when the change is complete, which takes a second or more, and no sweep is under way.
+        # A sweep under way would be waited for too.
         self.write("INIT:CONT 0;:ABOR")
-        if self.ask("*OPC?").strip() != "1":
-            raise BadReply(self.name, "did not complete the change of channel", command="*OPC?")
+        self._wait_for_change("channel")
         self.check_errors()

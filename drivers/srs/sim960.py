@@ -233,10 +233,13 @@ class SIM960(DriverChannel):
         """
         with self.parent.transaction("AMAN 0"):
             if not self.closed:
+                self.note_setting("closed", False)
                 return float(self.manual_output)
             held = round(min(max(float(self.output), FULL_RANGE_V[0]), FULL_RANGE_V[1]), 3)
             self.write(f"MOUT {held:+.3f};AMAN 0")  # one line: nothing drifts between the two
             self.check_set_errors()
+            self.note_setting("manual_output", held)
+            self.note_setting("closed", False)
             return held
 
     def put_out_unchecked(self, volts: float) -> None:
@@ -245,6 +248,7 @@ class SIM960(DriverChannel):
         Costs 24 ms of wire instead of 78 ms; ask `check_errors` once afterwards.
         """
         self.write(f"MOUT {strict_range(volts, FULL_RANGE_V):+.3f}")
+        self.note_setting("manual_output", round(volts, 3))
 
     def close_loop(self) -> None:
         """Close the loop; no bump where the integral term is on: the integrator starts from the present output."""

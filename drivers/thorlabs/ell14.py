@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import pyvisa
@@ -229,33 +229,29 @@ class ThorlabsELL14(Driver):
                 return b""
             raise
 
-    @contextmanager
-    def _timeout(self, milliseconds: float) -> Iterator[None]:
-        connection = self._connection()
-        if connection is None:
-            yield
-            return
-        usual = connection.timeout
-        connection.timeout = milliseconds
-        try:
-            yield
-        finally:
-            connection.timeout = usual
-
-    def _connection(self) -> Any:
-        """Return the pyvisa resource, or None where a test stands in for it."""
-        connection = getattr(self.adapter, "connection", None)
-        return connection if isinstance(connection, pyvisa.resources.MessageBasedResource) else None
-
     def _drain(self) -> None:
         """Clear the line; what answers the motion of another rotator is not lost with the rest."""
         self._out_of_step = False
         if self._connection() is None:
             return
-        with self._timeout(_LEFTOVER_TIMEOUT_MS):
+        with self._timeout(_LEFTOVER_TIMEOUT_MS), suppress(pyvisa.errors.VisaIOError):  # the command will say so
             for line in self._arrived(until=lambda: False):
-                reply = parse_reply(line)
-                rotator = None if reply is None else self.rotators.get(reply.address)
-                if reply is not None and rotator is not None:
-                    rotator.finish(reply)
+                self._end_motion(line)
         self._partial = b""
+        if self._reply_is_missing:
+            if any(rotator.awaits_answer() for rotator in self.rotators.values()):
+                self._out_of_step = True  # one in motion is not asked; its answer comes before that to the next mark
+                return
+            self._reply_is_missing = False
+            self._ask_for_mark()
+
+    def _ask_for_mark(self) -> None:
+        command = f"{next(iter(self.rotators)):X}in"
+        mark = f"{command[0]}IN"
+        self._seek_mark(command, lambda line: line.startswith(mark), lambda: self.send(command))
+
+    def _end_motion(self, line: str) -> None:
+        reply = parse_reply(line)
+        rotator = None if reply is None else self.rotators.get(reply.address)
+        if reply is not None and rotator is not None:
+            rotator.finish(reply)

@@ -157,13 +157,17 @@ class Rotator(DriverChannel):
         Raises `Refused` once where the motion failed, with the reason (also in `fault`): moving again is left to the
         caller. Raises `BadReply` where garbage arrived, which may have been its answer.
         """
-        with self.parent.transaction():
+        with self.parent.transaction(self.insert_id(self._motion)):
             if self._motion:
                 self.parent.take_in(until=lambda: not self._motion)
             failed, self._failed_motion = self._failed_motion, ""
             if failed:
                 raise self._refusal(self._fault, failed)
             return bool(self._motion)
+
+    def awaits_answer(self) -> bool:
+        """Return whether the answer of a motion is still to come, without a look at what has arrived."""
+        return bool(self._motion)
 
     def stop(self) -> None:
         """Stop, and wait no longer for the answer of a motion.

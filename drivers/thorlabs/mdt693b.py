@@ -19,6 +19,7 @@ HIGHEST_VOLTAGE_V = 150.0
 OLDEST_FIRMWARE = (1, 9)
 
 _PROMPT = ">"
+_STAR = "*"  # the prompt of the older grammar
 _NOT_DEFINED = "CMD_NOT_DEFINED"
 _REFUSALS = (_NOT_DEFINED, "CMD_ARG_INVALID")
 _MODEL = re.compile(r"Model[ \t]+(\S+)")
@@ -148,6 +149,7 @@ class ThorlabsMDT69xB(Driver):
 
     channels: Mapping[str, PiezoChannel] = {}
     model_name: ClassVar[str] = "MDT69"
+    tells_late_replies_apart = True
     moving_settings = frozenset({"voltage", "master_scan_enabled", "master_scan_voltage"})
 
     def __init__(self, adapter: Any, name: str = "Thorlabs MDT69xB", **kwargs: Any) -> None:
@@ -247,9 +249,11 @@ class ThorlabsMDT69xB(Driver):
             try:
                 return self.ask(command)
             except NoReply:
+                self._reply_is_missing = False  # what comes now is read to its end, whatever the grammar
                 spoken = self._listen("id?")
                 identity = _identity_in(spoken)
-                if identity is None:
+                if identity is None or _STAR not in spoken:  # half a reply has no prompt either
+                    self._out_of_step = self._reply_is_missing = True
                     raise
                 self._refuse_others(identity)
                 raise WrongInstrument(
@@ -264,6 +268,9 @@ class ThorlabsMDT69xB(Driver):
         with self.transaction(command):
             self.write(command)
             return bytes(self.read_bytes(-1)).decode("latin-1")
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("id?", lambda reply: _identity_in(reply) is not None)
 
     def _refuse_others(self, identity: Identity) -> None:
         if identity.model != self.model_name:

@@ -57,14 +57,6 @@ def condition_bits(text: str) -> Condition:
     return Condition(whole_number(text))
 
 
-def temperature(text: str) -> float:
-    """Return the temperature that a reply spells; raises ValueError for not-a-number and anything else."""
-    value = float(text)
-    if not abs(value) < LARGEST_READING_C:
-        raise ValueError(f"{text!r} is no temperature")
-    return value
-
-
 def _target(command: str, docs: str) -> Any:
     """Return a property for a set point or a limit of it; the unit is sent along."""
     return number(command, docs, TEMPERATURE_RANGE_C, form="%.12gC")
@@ -140,9 +132,25 @@ class ThorlabsTED4015(ScpiDriver):
         "Control the unit of temperatures that are read (str: C or F for degrees, K to be absolute).",
         ["C", "F", "K"],
     )
-    object_temperature_c = ScpiDriver.measurement(
-        "MEAS:TEMP?", "Measure the temperature of the object in degC (float).", cast=temperature, maxsplit=0
-    )
+
+    @property
+    def object_temperature_c(self) -> float:
+        """Measure the temperature of the object in degC (float).
+
+        Raises `BadReply` where its sensor gives none.
+        """
+        command = "MEAS:TEMP?"
+        celsius = float(self.values(command, maxsplit=0)[0])
+        if abs(celsius) >= LARGEST_READING_C:
+            raise BadReply(
+                self.name,
+                "gives no temperature: its sensor is open, short or of the wrong type",
+                command=command,
+                reply=f"{celsius:g}",
+                remedy="Check the sensor and its cable.",
+            )
+        return celsius
+
     output_current_a = ScpiDriver.measurement(
         "MEAS:CURR?", "Measure the current through the element in A (float), signed.", maxsplit=0
     )

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from uncertainties import ufloat
 
 from drivers.base import Driver
 from labctl.commands.exit_codes import EXIT_FAILED
+from labctl.commands.settings_now import ComparedSettings, compare_with_last_run, print_settings, settings_entry
 from labctl.commands.stations import default_station
+from labctl.configuration.fault_arguments import with_faults
+from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import LabError
 from labctl.station.bring_up import ask_instruments, link_to
+from labctl.station.opening import Answer
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState, StepState
@@ -35,29 +44,65 @@ def _table(first: str, *others: str, title: str | None = None) -> Table:
     return table
 
 
-def list_instruments(station: Path | None) -> int:
-    """Print who answered, and what was wrong where nobody did; return the exit status."""
-    file = load_station(station or default_station())
+def list_instruments(
+    station: Path | None, faults: Sequence[str] = (), runs: Path | None = None, as_json: bool = False
+) -> int:
+    """Print who answered, what was wrong where nobody did, and which settings are not as the last run left them; return
+    the exit status."""
+    file = with_faults(load_station(station or default_station()), faults)
     answers = ask_instruments(file, link_to(file))
-    columns = ("address", "model", "serial", "firmware", "answered in", "its errors")
+    errors = {name: _errors_of(answer.driver) for name, answer in answers.items()}
+    drivers = {name: answer.driver for name, answer in answers.items()}
+    compared = compare_with_last_run(file, runs or file.station.runs, drivers)
+    for driver in drivers.values():
+        if driver is not None:
+            driver.close()
+    if as_json:
+        typer.echo(json.dumps(_instruments_entry(file, answers, errors) | settings_entry(compared)))
+    else:
+        _print_instruments(file, answers, errors, compared)
+    return EXIT_FAILED if any(answer.identity is None for answer in answers.values()) else 0
+
+
+def _print_instruments(
+    file: StationFile, answers: Mapping[str, Answer], errors: Mapping[str, str], compared: ComparedSettings
+) -> None:
+    columns = ("address", "model", "serial", "firmware", "answered in", "its errors", "differ")
     table = _table("instrument", *columns, title=file.station.name)
     problems = []
     for name, answer in answers.items():
         address = file.instruments[name].address
         if answer.identity is None:
-            table.add_row(name, address, "[bold]NO ANSWER[/bold]", "", "", "", "")
+            table.add_row(name, address, "[bold]NO ANSWER[/bold]", "", "", "", "", "")
             problems.append(str(answer.error))
         else:
             who = answer.identity
             latency = f"{1e3 * answer.latency_s:.1f} ms"
-            table.add_row(name, address, who.model, who.serial, who.firmware, latency, _errors_of(answer.driver))
-        if answer.driver is not None:
-            answer.driver.close()
+            count = compared.differing(name)
+            table.add_row(name, address, who.model, who.serial, who.firmware, latency, errors[name], count)
     console = _console()
     console.print(table)
     for problem in problems:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
-    return EXIT_FAILED if problems else 0
+    print_settings(console, compared)
+
+
+def _instruments_entry(file: StationFile, answers: Mapping[str, Answer], errors: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "station": file.station.name,
+        "instruments": [
+            {
+                "instrument": name,
+                "address": file.instruments[name].address,
+                "answers": answer.identity is not None,
+                "identity": None if answer.identity is None else asdict(answer.identity),
+                "latency_s": answer.latency_s,
+                "errors": errors[name],
+                "problem": "" if answer.error is None else str(answer.error),
+            }
+            for name, answer in answers.items()
+        ],
+    }
 
 
 def _errors_of(driver: Driver | None) -> str:

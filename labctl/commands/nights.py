@@ -14,11 +14,14 @@ from rich.console import Console
 from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
 from labctl.commands.night_display import NightDisplay, clock_text
 from labctl.commands.stations import default_station, on_simulated_table
+from labctl.commands.traffic_options import LoggingDisplay, instruments_meant
+from labctl.configuration.fault_arguments import fault_entry, with_faults
 from labctl.configuration.recipe_file import Recipe, Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
 from labctl.configuration.toml_reading import load_recipe, load_station, station_text
 from labctl.errors import ConfigurationError
+from labctl.station.traffic import logged_traffic
 from labctl.store.records import NamedResult, RunState
 from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
 from procedures.night import NightResult, Plan, run_night
@@ -34,21 +37,24 @@ def overnight_run(
     seed: int | None,
     scenario: str | None,
     report: bool,
+    faults: Sequence[str] = (),
+    *,
+    log_traffic: Sequence[str] = (),
 ) -> int:
     """Run a recipe and write its report; return the exit status."""
     station_path = station or default_station()
     recipe_path = recipe or template_directory() / "overnight.toml"
-    file = _simulated_with(load_station(station_path), seed, scenario)
+    file = with_faults(_simulated_with(load_station(station_path), seed, scenario), faults)
     loaded = load_recipe(recipe_path, known_procedures())
     plan = Plan(
         station=file,
-        station_text=_text(station_path, seed, scenario),
+        station_text=_text(station_path, seed, scenario, faults),
         steps=loaded.expand(file.station.sensors),
         recipe_text=recipe_path.read_text(encoding="utf-8"),
         title=loaded.title,
         runs=runs or file.station.runs,
     )
-    return _run(plan, report)
+    return _run(plan, report, instruments_meant(file, log_traffic))
 
 
 def single_run(
@@ -59,12 +65,15 @@ def single_run(
     seed: int | None,
     scenario: str | None,
     from_cold: bool | None,
+    faults: Sequence[str] = (),
+    *,
+    log_traffic: Sequence[str] = (),
 ) -> int:
     """Run one procedure, after what it needs if the table is cold; return the exit status."""
     if procedure not in PROCEDURES:
         raise ConfigurationError(f"There is no procedure {procedure!r}.", remedy=f"There are {', '.join(PROCEDURES)}.")
     station_path = station or default_station()
-    file = _simulated_with(load_station(station_path), seed, scenario)
+    file = with_faults(_simulated_with(load_station(station_path), seed, scenario), faults)
     values = _parameters(procedure, parameters)
     step = Step(procedure, procedure, None, (), 0, 24 * 3600.0, values)
     cold = isinstance(file.backend, SimulatedBackend) if from_cold is None else from_cold
@@ -74,31 +83,39 @@ def single_run(
         before = _needed_by(recipe, file, procedure, values.get("sensor"))
     plan = Plan(
         station=file,
-        station_text=_text(station_path, seed, scenario),
+        station_text=_text(station_path, seed, scenario, faults),
         steps=(*before, replace(step, needs=tuple(s.name for s in before))),
         recipe_text="",
         title=f"{procedure} {' '.join(parameters)}".strip(),
         runs=runs or file.station.runs,
         leave_as_is=True,
     )
-    return _run(plan, report=False)
+    return _run(plan, report=False, logged=instruments_meant(file, log_traffic))
 
 
-def _run(plan: Plan, report: bool) -> int:
+def _run(plan: Plan, report: bool, logged: Sequence[str]) -> int:
     console = Console(soft_wrap=True)
-    display = NightDisplay(console)
-    try:
-        result = run_night(plan, display, _stop_on_signals)
-    finally:
-        display.close()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with logged_traffic(logged) as logs:
+        display = LoggingDisplay(console, logs)
+        result = _run_watched(plan, display)
+    for log in logs.values():
+        if log.problem:
+            console.print(log.problem, highlight=False, markup=False)
     _tell(console, display, result)
     if report:
         from labctl.report.html import write_report
 
         console.print(f"Report: {write_report(result.run)}", highlight=False)
     return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(result.outcome.state, EXIT_FAILED)
+
+
+def _run_watched(plan: Plan, display: NightDisplay) -> NightResult:
+    try:
+        return run_night(plan, display, _stop_on_signals)
+    finally:
+        display.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _tell(console: Console, display: NightDisplay, result: NightResult) -> None:
@@ -153,8 +170,10 @@ def _simulated_with(file: StationFile, seed: int | None, scenario: str | None) -
     return on_simulated_table(file, seed, scenario)
 
 
-def _text(station_path: Path, seed: int | None, scenario: str | None) -> str:
+def _text(station_path: Path, seed: int | None, scenario: str | None, faults: Sequence[str]) -> str:
     text = json.loads(station_text(station_path))
+    if faults:
+        text["backend"]["faults"] = [*text["backend"].get("faults", []), *map(fault_entry, faults)]
     text["backend"] |= {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
     return json.dumps(text, indent=1, sort_keys=True)
 

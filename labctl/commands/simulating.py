@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from labctl.commands.stations import default_station, on_simulated_table
 from labctl.configuration.served_station import write_served_station
-from labctl.configuration.station_file import StationFile
+from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.toml_reading import load_station
 from labctl.simulation.server import LOOPBACK, TableServer
 
@@ -31,10 +31,11 @@ def serve_table(
     write_station: Path | None,
     seed: int | None,
     scenario: str | None,
+    faults: Sequence[str] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM."""
     path = station or default_station()
-    file = on_simulated_table(load_station(path), seed, scenario)
+    file = on_simulated_table(load_station(path), seed, scenario, faults)
     with TableServer(
         file, speed=speed, port_base=port_base, interface=LOOPBACK if interface is None else interface, on_trouble=_warn
     ) as server:
@@ -54,6 +55,7 @@ def _print_json(file: StationFile, addresses: dict[str, str], speed: float, writ
     }
     station_file = None if written is None else str(written)
     head = {"station": file.station.name, "speed": speed, **backend, "station_file": station_file}
+    head["faults"] = _faults(file)
     typer.echo(json.dumps({**head, "instruments": instruments}))
 
 
@@ -69,10 +71,16 @@ def _print_table(file: StationFile, addresses: dict[str, str], speed: float, wri
     console.print(table)
     pace = "real time" if speed == 1 else f"lab time runs {speed:g} times as fast as real time"
     lines = [f"Serving {len(addresses)} instruments, {pace}. Ctrl-C ends."]
+    if faults := _faults(file):
+        lines.append(f"With the faults {', '.join(faults)}.")
     if written is not None:
         lines.append(f"Station file for other programs: {written}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _faults(file: StationFile) -> list[str]:
+    return list(map(str, file.backend.faults)) if isinstance(file.backend, SimulatedBackend) else []
 
 
 def _warn(text: str) -> None:

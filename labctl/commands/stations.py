@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from labctl.configuration.fault_arguments import with_faults
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
 from labctl.errors import ConfigurationError
@@ -16,10 +18,13 @@ def default_station() -> Path:
     return template_directory() / "simulated.toml"
 
 
-def on_simulated_table(file: StationFile, seed: int | None, scenario: str | None) -> StationFile:
-    """Return the station on the simulated table, whatever its backend is, with another seed or scenario if given.
+def on_simulated_table(
+    file: StationFile, seed: int | None, scenario: str | None, faults: Sequence[str] = ()
+) -> StationFile:
+    """Return the station on the simulated table, whatever its backend is, with another seed or scenario if given, and
+    with more `faults` as the command line writes them.
 
-    Raises `ConfigurationError` on an unknown scenario.
+    Raises `ConfigurationError` on an unknown scenario, and on faults that cannot be.
     """
     before = file.backend.model_dump() if isinstance(file.backend, SimulatedBackend) else {"kind": "simulated"}
     changes = {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
@@ -29,4 +34,4 @@ def on_simulated_table(file: StationFile, seed: int | None, scenario: str | None
         raise ConfigurationError(
             f"There is no scenario {scenario!r}.", remedy="There are ideal, delays, jitter and loss."
         ) from error
-    return file.model_copy(update={"backend": backend})
+    return with_faults(file.model_copy(update={"backend": backend}), faults)

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from labctl.commands.stations import default_station
+from labctl.configuration.fault_arguments import with_faults
+from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import ConfigurationError, Refused
-from labctl.station.bring_up import ask_instruments, link_to
+from labctl.station.bring_up import Link, ask_instruments, link_to
 from labctl.station.opening import require_all
-from labctl.station.traffic import log_traffic
+from labctl.station.traffic import logged_traffic
 
 
-def talk_to(instrument: str, command: str, station: Path | None, write: bool, log: Path | None) -> None:
+def talk_to(
+    instrument: str, command: str, station: Path | None, write: bool, log: Path | None, faults: Sequence[str] = ()
+) -> None:
     """Open the one instrument, send `command`, print the reply. What is no question needs `write`."""
-    file = load_station(station or default_station())
+    file = with_faults(load_station(station or default_station()), faults)
     if instrument not in file.instruments:
         raise ConfigurationError(
             f"There is no instrument {instrument!r}.", remedy=f"There are {', '.join(file.instruments)}."
         )
-    if log is not None:
-        log_traffic(instrument, log)
+    link = link_to(file)
+    with logged_traffic([instrument] if log else [], most_bytes=None) as logs:
+        if log is not None:
+            logs[instrument].write_to(log, link.clock.now)
+        _exchange(file, link, instrument, command, write)
+
+
+def _exchange(file: StationFile, link: Link, instrument: str, command: str, write: bool) -> None:
     one = file.model_copy(update={"instruments": {instrument: file.instruments[instrument]}})
-    driver = require_all(ask_instruments(one, link_to(file)))[instrument]
+    driver = require_all(ask_instruments(one, link))[instrument]
     try:
         if driver.is_question(command):
             typer.echo(driver.ask(command))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labctl.configuration.dependencies import cycle_in
+from labctl.configuration.digitizer_chain import digitizer_findings
 from labctl.configuration.faults import Finding, Key, guess
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_kinds import (
@@ -17,6 +18,8 @@ from labctl.configuration.instrument_kinds import (
     TONE_AMPLITUDES_V,
     TONE_FREQUENCIES_HZ,
 )
+from labctl.configuration.servos import AnalogServo
+from labctl.configuration.software_loops import software_loop_findings
 
 if TYPE_CHECKING:
     from labctl.configuration.station_file import Loop, PiezoLimits, StationFile
@@ -27,6 +30,7 @@ def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
     station = inspection.station
     yield from _needs_of_loops(inspection)
     yield from _witnesses(inspection)
+    yield from digitizer_findings(station)
     yield from _kinds_of_loops(station)
     yield from _sensors(inspection)
     yield from _limits_present(inspection)
@@ -34,6 +38,7 @@ def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
         yield from _piezo_limits(station.piezo_limits)
         yield from _piezo_voltages(station, station.piezo_limits)
     yield from _servo_swings(station)
+    yield from software_loop_findings(inspection)
     yield from _oven_temperatures(station)
     yield from _light_and_tone_limits(station)
 
@@ -97,6 +102,14 @@ def _sensors(inspection: Inspection) -> Iterator[Finding]:
     for name, loop in station.loops.items():
         if loop.kind == "homodyne" and loop.sensor > count:
             yield Finding(("loops", name, "sensor"), f"there is no sensor {loop.sensor}", f"a sensor from 1 to {count}")
+    for index, disturbance in enumerate(getattr(station.backend, "disturbances", ())):
+        sensor = getattr(disturbance, "sensor", None)
+        if sensor is not None and sensor > count:
+            yield Finding(
+                ("backend", "disturbances", index, "sensor"),
+                f"there is no sensor {sensor}",
+                f"a sensor from 1 to {count}",
+            )
 
 
 def _limits_present(inspection: Inspection) -> Iterator[Finding]:
@@ -148,7 +161,7 @@ def _swing(loop: Loop, limits: PiezoLimits) -> tuple[float, float]:
 
 def _servo_swings(station: StationFile) -> Iterator[Finding]:
     for name, loop in station.loops.items():
-        if loop.output_limit > SERVO_LIMIT_V:
+        if isinstance(loop.servo, AnalogServo) and loop.output_limit > SERVO_LIMIT_V:
             yield Finding(
                 ("loops", name, "output_limit"),
                 f"{loop.output_limit:g} V is more than the servo has",

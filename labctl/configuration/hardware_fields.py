@@ -60,6 +60,7 @@ InputRange = Literal["LV", "HV"]
 Decimation = Annotated[int, AfterValidator(_decimation), Allowed("1, 2, 4, 8 or a whole number from 16 to 65536")]
 
 SlowInputName = Literal["AIN0", "AIN1", "AIN2", "AIN3"]
+SlowOutputName = Literal["AOUT0", "AOUT1", "AOUT2", "AOUT3"]
 DigitalPin = Annotated[
     str, Field(pattern=r"^DIO[0-7]_[PN]$"), Allowed('a pin from "DIO0_P" to "DIO7_P" or from "DIO0_N" to "DIO7_N"')
 ]

@@ -42,6 +42,7 @@ class Role(StrEnum):
     DIGITIZER = "digitizer"
     SCAN = "scan generator"
     SLOW_INPUT = "slow monitor"
+    SLOW_OUTPUT = "slow output"
     DIGITAL_OUTPUT = "digital output"
     GAUGE = "vacuum gauge"
     ROTATOR = "rotator"
@@ -71,10 +72,10 @@ INSTRUMENT_KINDS: Mapping[DriverName, InstrumentKind] = {
     "meerstetter-tec": InstrumentKind(frozenset({Role.OVEN})),
     # The board with four inputs has no fast output, so it cannot scan.
     "redpitaya-4-input": InstrumentKind(
-        frozenset({Role.DIGITIZER, Role.SLOW_INPUT, Role.DIGITAL_OUTPUT}), fast_inputs=4
+        frozenset({Role.DIGITIZER, Role.SLOW_INPUT, Role.SLOW_OUTPUT, Role.DIGITAL_OUTPUT}), fast_inputs=4
     ),
     "redpitaya-125-14": InstrumentKind(
-        frozenset({Role.DIGITIZER, Role.SCAN, Role.SLOW_INPUT, Role.DIGITAL_OUTPUT}), fast_inputs=2
+        frozenset({Role.DIGITIZER, Role.SCAN, Role.SLOW_INPUT, Role.SLOW_OUTPUT, Role.DIGITAL_OUTPUT}), fast_inputs=2
     ),
     "rohde-schwarz-fsv": InstrumentKind(frozenset({Role.ANALYZER})),
     "thorlabs-mdt694b": InstrumentKind(frozenset({Role.PIEZO}), channels=("x",)),
@@ -92,6 +93,12 @@ SERVO_MODULE = "SIM960"
 
 SERVO_LIMIT_V = 10.0
 """A SIM960's output reaches from minus to plus this voltage."""
+
+SLOW_OUTPUT_V = (0.0, 1.8)
+"""A Red Pitaya's slow outputs reach from one to the other."""
+
+HIGHEST_SOFTWARE_RATE_HZ = 1000.0
+"""No wire answers twice within a millisecond."""
 
 PIEZO_LIMIT_V = 150.0
 """An MDT693B's outputs reach from 0 V to this voltage."""

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from labctl.configuration.consistency import consistency_findings
 from labctl.configuration.dependencies import in_order_of_needs
+from labctl.configuration.disturbances import Disturbances
 from labctl.configuration.explanations import raise_findings
 from labctl.configuration.faults import Allowed
 from labctl.configuration.hardware_fields import (
@@ -33,16 +34,15 @@ from labctl.configuration.hardware_fields import (
     PiezoChannelName,
     PositionCode,
     RotatorAddress,
-    Slot,
     SlotKey,
     SlowInputName,
     StepCount,
     ToneOutput,
 )
 from labctl.configuration.inspection import Inspection
+from labctl.configuration.instrument_faults import Faults, fault_findings
 from labctl.configuration.instrument_kinds import DriverName
 from labctl.configuration.quantities import (
-    Duration,
     PositiveDuration,
     PositiveFrequency,
     PositiveLength,
@@ -55,6 +55,7 @@ from labctl.configuration.quantities import (
     Temperature,
     Voltage,
 )
+from labctl.configuration.servos import Servo
 from labctl.configuration.tables import (
     Efficiency,
     MeasuredConstant,
@@ -94,22 +95,13 @@ class VisaBackend(Table):
     speed: PositiveNumber = 1.0
 
 
-class WireFault(Table):
-    """A fault on the wire of one simulated instrument, from `after` (s of lab time) on, for `lasting` s or for ever."""
-
-    instrument: Name
-    kind: Literal[
-        "missing", "silent", "garbage", "wrong_model", "late", "truncated", "corrupt", "dropped", "power_cycle"
-    ]
-    after: Duration = 0.0
-    lasting: PositiveDuration | None = None
-
-
 class SimulatedBackend(Table):
-    """The simulated table; the same seed and scenario give the same night. `faults` are for practice and tests."""
+    """The simulated table; the same seed and scenario give the same night. `faults` and
+    `disturbances` are for practice and tests."""
 
     kind: Literal["simulated"]
-    faults: Annotated[tuple[WireFault, ...], Field(strict=False, max_length=64), Allowed("a list of faults")] = ()
+    faults: Faults = ()
+    disturbances: Disturbances = ()
     seed: Seed = 1
     scenario: Literal["ideal", "delays", "jitter", "loss"] = "ideal"
 
@@ -148,13 +140,32 @@ class Analyzer(Table):
     longest_sweep: PositiveDuration
 
 
+class DigitizerBoard(Table):
+    """One more board of a digitizer: detector name -> fast input."""
+
+    instrument: Name
+    inputs: Mapping[Name, FastInput]
+
+
 class Digitizer(Table):
-    """The digitizer: detector name -> fast input, input range as the jumpers set it, decimation of 125 MS/s."""
+    """The digitizer: detector name -> fast input, input range as the jumpers set it, decimation of 125 MS/s.
+
+    `chain` are further boards in the order of the cables from the first, whose clock and trigger they take; `gain` and
+    `decimation` are for all.
+    """
 
     instrument: Name
     inputs: Mapping[Name, FastInput]
     gain: InputRange
     decimation: Decimation
+    chain: Annotated[
+        tuple[DigitizerBoard, ...], Field(strict=False, max_length=63), Allowed("a list of at most 63 boards")
+    ] = ()
+
+    @property
+    def boards(self) -> tuple[DigitizerBoard, ...]:
+        """All boards, the first one first."""
+        return (DigitizerBoard(instrument=self.instrument, inputs=self.inputs), *self.chain)
 
 
 class Oven(Table):
@@ -207,13 +218,6 @@ class Scan(Table):
     transmission_input: FastInput
 
 
-class ServoChannel(Table):
-    """One servo of a mainframe."""
-
-    instrument: Name
-    slot: Slot
-
-
 class PiezoChannel(Table):
     """One output of a piezo driver."""
 
@@ -224,7 +228,7 @@ class PiezoChannel(Table):
 class _Loop(Table):
     """A lock: `bias` is the piezo's rest (V), `output_limit` the servo's swing (V), `unity_gain` in Hz."""
 
-    servo: ServoChannel
+    servo: Servo
     piezo: PiezoChannel
     bias: Voltage
     output_limit: PositiveVoltage
@@ -385,7 +389,14 @@ class StationFile(Table):
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> StationFile:
         inspection = Inspection(self, Inspection.dropped_in(info))
-        raise_findings([*wiring_findings(inspection), *consistency_findings(inspection)])
+        faults = self.backend.faults if isinstance(self.backend, SimulatedBackend) else ()
+        raise_findings(
+            [
+                *wiring_findings(inspection),
+                *consistency_findings(inspection),
+                *fault_findings(inspection, faults),
+            ]
+        )
         return self
 
     @property

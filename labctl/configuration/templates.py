@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from labctl.configuration.table_of_sensors import table_of_sensors
 from labctl.errors import ConfigurationError
 
+TABLE = "table.toml"
 _INSTALLED = Path(__file__).parent / "templates"
 _IN_REPOSITORY = Path(__file__).parents[2] / "config"
 
@@ -24,12 +26,18 @@ def template_directory() -> Path:
     )
 
 
-def copy_templates(destination: Path | str) -> tuple[Path, ...]:
-    """Copy the files into `destination`, which is made if it is not there, and return the copies.
+def _shipped_table() -> str:
+    return (template_directory() / TABLE).read_text(encoding="utf-8")
+
+
+def copy_templates(destination: Path | str, sensors: int | None = None) -> tuple[Path, ...]:
+    """Copy the files into `destination`, which is made if it is not there, and return the copies; with `sensors`, the
+    station file is one for a table of so many, 1 to 64.
 
     Nothing is overwritten: if one of the files is there already, none is copied and ConfigurationError names them.
     """
     folder = Path(destination)
+    table = None if sensors is None else table_of_sensors(_shipped_table(), sensors)
     sources = sorted(template_directory().glob("*.toml"))
     there = [source.name for source in sources if (folder / source.name).exists()]
     if there:
@@ -39,7 +47,10 @@ def copy_templates(destination: Path | str) -> tuple[Path, ...]:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(Path(shutil.copyfile(source, folder / source.name)) for source in sources)
+        copies = tuple(Path(shutil.copyfile(source, folder / source.name)) for source in sources)
+        if table is not None:
+            (folder / TABLE).write_text(table, encoding="utf-8")
+        return copies
     except OSError as error:
         raise ConfigurationError(
             f"{folder}: the files cannot be copied there: {error.strerror or error}.", remedy="Give another folder."

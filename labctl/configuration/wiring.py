@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labctl.configuration.digitizer_chain import boards_with_keys
 from labctl.configuration.faults import Finding, Key, choices, guess, key_text, shown
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_kinds import INSTRUMENT_KINDS, SERVO_MODULE, Role
+from labctl.configuration.servos import AnalogServo, FastInputMean, SlowOutput, SoftwareServo
 
 if TYPE_CHECKING:
     from labctl.configuration.station_file import Instrument, StationFile
@@ -53,11 +55,12 @@ def uses(station: StationFile) -> tuple[Use, ...]:
 def _acquisition_uses(station: StationFile) -> Iterator[Use]:
     if station.analyzer:
         yield Use(("analyzer", "instrument"), station.analyzer.instrument, Role.ANALYZER, ("analyzer",))
-    if digitizer := station.digitizer:
-        at, role = ("digitizer", "instrument"), Role.DIGITIZER
-        yield Use(at, digitizer.instrument, role, ("digitizer",))
-        for name, number in digitizer.inputs.items():
-            yield Use(at, digitizer.instrument, role, ("digitizer", "inputs", name), _FAST_INPUT, number)
+    if station.digitizer:
+        for here, board in boards_with_keys(station.digitizer):
+            at, role = (*here, "instrument"), Role.DIGITIZER
+            yield Use(at, board.instrument, role, here)
+            for name, number in board.inputs.items():
+                yield Use(at, board.instrument, role, (*here, "inputs", name), _FAST_INPUT, number)
     if scan := station.scan:
         at, role = ("scan", "instrument"), Role.SCAN
         yield Use(at, scan.instrument, role, ("scan", "output"), "fast output", scan.output)
@@ -84,9 +87,8 @@ def _actuator_uses(station: StationFile) -> Iterator[Use]:
     if oven := station.oven:
         yield Use(("oven", "instrument"), oven.instrument, Role.OVEN, ("oven", "channel"), _CHANNEL, oven.channel)
     for name, loop in station.loops.items():
-        servo, piezo = ("loops", name, "servo"), ("loops", name, "piezo")
-        yield Use((*servo, "instrument"), loop.servo.instrument, Role.SERVO, (*servo, "slot"), "slot", loop.servo.slot)
-        yield _piezo_use(piezo, loop.piezo.instrument, loop.piezo.channel)
+        yield from _servo_uses(loop.servo, ("loops", name, "servo"))
+        yield _piezo_use(("loops", name, "piezo"), loop.piezo.instrument, loop.piezo.channel)
     for name, resting in station.piezos.items():
         yield _piezo_use(("piezos", name), resting.instrument, resting.channel)
     for name, mirror in station.mirrors.items():
@@ -94,6 +96,18 @@ def _actuator_uses(station: StationFile) -> Iterator[Use]:
         for direction, axis in (("pitch", mirror.pitch), ("yaw", mirror.yaw)):
             number = f"{axis} of controller {mirror.controller}"
             yield Use((*here, "instrument"), mirror.instrument, Role.PICOMOTOR, (*here, direction), "axis", number)
+
+
+def _servo_uses(servo: AnalogServo | SoftwareServo, here: Key) -> Iterator[Use]:
+    if isinstance(servo, AnalogServo):
+        yield Use((*here, "instrument"), servo.instrument, Role.SERVO, (*here, "slot"), "slot", servo.slot)
+        return
+    if isinstance(servo.input, FastInputMean):
+        at, number = (*here, "input"), servo.input.input
+        yield Use((*at, "instrument"), servo.input.instrument, Role.DIGITIZER, (*at, "input"), _FAST_INPUT, number)
+    if isinstance(servo.output, SlowOutput):
+        at, pin = (*here, "output"), servo.output.pin
+        yield Use((*at, "instrument"), servo.output.instrument, Role.SLOW_OUTPUT, (*at, "pin"), "slow output", pin)
 
 
 def _vacuum_and_light_uses(station: StationFile) -> Iterator[Use]:
@@ -215,6 +229,8 @@ def _one_use_for_every_channel(used: tuple[Use, ...]) -> Iterator[Finding]:
 
 def _servo_slots(inspection: Inspection) -> Iterator[Finding]:
     for name, loop in inspection.station.loops.items():
+        if not isinstance(loop.servo, AnalogServo):
+            continue
         mainframe, slot = _filling(inspection.station, loop.servo.instrument, Role.SERVO), loop.servo.slot
         slots = ("instruments", loop.servo.instrument, "slots")
         if mainframe is None or inspection.is_dropped(*slots) or inspection.is_dropped(*slots, str(slot)):

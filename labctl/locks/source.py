@@ -25,6 +25,7 @@ VERIFY_READINGS = 20
 VERIFY_PERIOD_S = 0.05
 START_GAIN_SHARE = 0.2
 PHASE_SCAN_POINTS = 80
+ERROR_POINTS = 8  # to either side of the amplifying point
 TOP_SHARE = 0.9  # of the fringe: the seed must be amplified by at least this share of the way to the maximum
 
 
@@ -154,8 +155,7 @@ class PumpPhaseLock:
         self.fit = fit
         top = self._amplifying_output(fit)
         volts_per_pi = fit.v_pi_at(top).value
-        amplitude = 0.5 * (self._error_at(top + 0.5 * volts_per_pi) - self._error_at(top - 0.5 * volts_per_pi))
-        slope = amplitude * math.pi / volts_per_pi
+        slope = self._error_amplitude(top, volts_per_pi) * math.pi / volts_per_pi
         self.servo.set_output(top)
         gain = 2.0 * math.pi * self._unity_gain_hz / slope
         self.servo.close_loop(0.0, START_GAIN_SHARE * gain)
@@ -207,6 +207,17 @@ class PumpPhaseLock:
                 self, f"{self.name}: the scan holds no amplifying point.", remedy="Raise the servo's output limit."
             )
         return float(candidates[np.argmin(np.abs(candidates))])
+
+    def _error_amplitude(self, top: float, volts_per_pi: float) -> float:
+        """Return the amplitude of the error signal over one turn about the amplifying point, in V; positive where it
+        rises there.
+
+        The turn is walked upwards: piezos lag, so where a sine has its peaks cannot be jumped to.
+        """
+        below = [self._error_at(top - volts_per_pi * k / ERROR_POINTS) for k in range(ERROR_POINTS, 0, -1)]
+        above = [self._error_at(top + volts_per_pi * k / ERROR_POINTS) for k in range(1, ERROR_POINTS + 1)]
+        amplitude = 0.5 * (max(*below, *above) - min(*below, *above))
+        return math.copysign(amplitude, sum(above) - sum(below))
 
     def _error_at(self, output: float) -> float:
         """Return the error signal (as measured, minus the set point) at one output."""

@@ -1,12 +1,12 @@
-"""Balanced homodyne detection: fringe, quadrature mixing, loss, and the covariance of many detectors that share one
-squeezed state."""
+"""Balanced homodyne detection: fringe, visibility, efficiency, dark noise, and few detectors on one squeezed beam."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-ELEMENTARY_CHARGE_C = 1.602176634e-19
+from labctl.physics.constants import ELEMENTARY_CHARGE_C, Real
+from labctl.physics.shared_state import shared_state
 
 
 def fringe_amplitude_a(
@@ -15,6 +15,14 @@ def fringe_amplitude_a(
     """Return the amplitude 2 R sqrt(P_LO P_s) vis of the difference current, in A."""
     geometric_mean_w = np.sqrt(local_oscillator_w * np.asarray(signal_w, dtype=float))
     return np.asarray(2.0 * responsivity_a_per_w * geometric_mean_w * np.asarray(visibility, dtype=float))
+
+
+def visibility_of_fringe(amplitude: Real, first: Real, second: Real) -> NDArray[np.float64]:
+    """Return a / (2 sqrt(I1 I2)): right for unequal beams too. Inverse of `fringe_amplitude_a` at unit responsivity.
+
+    `amplitude` is half the peak-to-peak fringe, `first` and `second` what each beam gives alone, all in one unit.
+    """
+    return np.asarray(amplitude / (2.0 * np.sqrt(first * second)))
 
 
 def shot_noise_a2_per_hz(responsivity_a_per_w: float, local_oscillator_w: float) -> float:
@@ -30,9 +38,11 @@ def detection_efficiency(
     return np.asarray(path * quantum * contrast**2)
 
 
-def after_loss(variance: ArrayLike, efficiency: ArrayLike) -> NDArray[np.float64]:
-    """Return 1 + eta (V - 1): a quadrature variance after loss, vacuum = 1."""
-    return np.asarray(1.0 + np.asarray(efficiency, dtype=float) * (np.asarray(variance, dtype=float) - 1.0))
+def reading_with_dark_noise(variance: Real, clearance: Real) -> NDArray[np.float64]:
+    """Return (V + 1/c) / (1 + 1/c): the noise reduction read when dark noise, a power `clearance` c below shot noise,
+    is left in both traces."""
+    dark = 1.0 / np.asarray(clearance)
+    return np.asarray((variance + dark) / (1.0 + dark))
 
 
 def shared_covariance(
@@ -43,23 +53,15 @@ def shared_covariance(
     common_jitter_rad: float = 0.0,
     private_jitter_rad: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
-    """Return the (M, M) covariance of M homodyne outputs that share one squeezed state, shot noise = 1.
+    """Return the (M, M) covariance of M homodyne outputs that share one squeezed state, shot noise = 1: the matrix of
+    `shared_state`, for few detectors.
 
     `share` (M,) is efficiency times network weight of each output, `angle_rad` (M,) the angle of the measured
     quadrature from the squeezed one (pi flips the sign), the jitters are rms and Gaussian: `common_jitter_rad` is
     shared by all outputs, `private_jitter_rad` independent. C_jk = 1_jk + u_j u_k [(V- - 1) <cos cos> + (V+ - 1)
     <sin sin>].
     """
-    u = np.sqrt(share)
-    private = np.broadcast_to(np.asarray(private_jitter_rad, dtype=float), u.shape)
-    variance_sum = private[:, None] ** 2 + private[None, :] ** 2
-    difference = np.exp(-0.5 * variance_sum) * np.cos(angle_rad[:, None] - angle_rad[None, :])
-    total = np.exp(-0.5 * variance_sum - 2.0 * common_jitter_rad**2) * np.cos(angle_rad[:, None] + angle_rad[None, :])
-    np.fill_diagonal(difference, 1.0)
-    np.fill_diagonal(total, np.exp(-2.0 * private**2 - 2.0 * common_jitter_rad**2) * np.cos(2.0 * angle_rad))
-    cos_cos = 0.5 * (difference + total)
-    sin_sin = 0.5 * (difference - total)
-    return np.asarray(np.eye(len(u)) + np.outer(u, u) * ((squeezed - 1.0) * cos_cos + (antisqueezed - 1.0) * sin_sin))
+    return shared_state(squeezed, antisqueezed, share, angle_rad, common_jitter_rad, private_jitter_rad).matrix()
 
 
 def summed_variance(

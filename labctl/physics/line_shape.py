@@ -25,3 +25,13 @@ def filtered_lorentzian(frequency_hz: ArrayLike, f0_hz: float, gamma_hz: float, 
     z = (np.asarray(frequency_hz, dtype=float) - f0_hz + 0.5j * gamma_hz) / (sigma_hz * np.sqrt(2.0))
     voigt = np.real(wofz(z)) / (sigma_hz * np.sqrt(2.0 * np.pi))
     return np.asarray(0.5 * np.pi * gamma_hz * voigt)
+
+
+def apparent_linewidth_hz(gamma_hz: ArrayLike, peak_to_shot: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
+    """Return Gamma sqrt((A + V) / (A - V)): the width of V + A L(f) where it is half its own top, floor and all.
+
+    `peak_to_shot` A > V, both relative to shot noise. It falls with the floor V, so a squeezed trace looks
+    narrower though its Gamma is the same.
+    """
+    gamma, a, v = (np.asarray(x, dtype=float) for x in (gamma_hz, peak_to_shot, variance))
+    return np.asarray(gamma * np.sqrt((a + v) / (a - v)))

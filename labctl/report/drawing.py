@@ -14,7 +14,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcsetup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -47,6 +49,7 @@ _OPTIONS: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": True,
+    "axes.prop_cycle": rcsetup.cycler(color=COLOURS),
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.2,
@@ -89,6 +92,13 @@ def as_data_uri(figure: Figure) -> str:
     # savefig would draw everything a second time only to find the layout, which drawing itself does.
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as PNG at its own resolution, the same bytes every time."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
 
 
 def label_text(text: str) -> str:

@@ -15,6 +15,7 @@ from labctl.report.incidents import incidents
 from labctl.report.instruments import instrument_lines
 from labctl.report.overview import overview
 from labctl.report.published import published_quantities
+from labctl.report.truth_section import Revelation, truth_section
 from labctl.report.wording import NOT_MEASURED, displayable
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
@@ -23,22 +24,23 @@ REPORT_FILE = "report.html"
 TEMPLATE = "report.html.j2"
 
 
-def write_report(run: Path, destination: Path | None = None) -> Path:
+def write_report(run: Path, destination: Path | None = None, revelation: Revelation | None = None) -> Path:
     """Write the report of the run folder `run` and return where it is: `destination`, or report.html in the folder.
 
+    With a `revelation` it has a section that sets what was true of a simulated table beside the estimates.
     The file is whole or absent: it is written aside and renamed. The same run gives the same bytes. Raises StoreError
     when the folder is no run or the file cannot be written; anything else that is missing is said in the report.
     """
     place = Path(run) / REPORT_FILE if destination is None else Path(destination)
     if place.is_dir():
         raise StoreError(f"{place} is a folder.", remedy="Give the name of a file for the report.")
-    page = render(read_run(Path(run)))
+    page = render(read_run(Path(run)), revelation)
     with reported("write the report", place.parent):
         write_durably(place, page.encode("utf-8", "backslashreplace"))
     return place
 
 
-def render(run: RunContents) -> str:
+def render(run: RunContents, revelation: Revelation | None = None) -> str:
     """The page as text."""
     from labctl.report.figures import draw_all  # matplotlib takes a second to load: only who draws should wait
 
@@ -62,6 +64,7 @@ def render(run: RunContents) -> str:
             meanings=meanings(run),
             traces=trace_lines(run),
             instruments=instrument_lines(run),
+            revealed=None if revelation is None else truth_section(run, revelation),
             not_measured=NOT_MEASURED,
         )
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from labctl.simulation.acoustics import FREE_PATH_RAD
+from labctl.simulation.loop_shape import MIRROR_PIEZO, Actuator, LoopShape
 from labctl.simulation.ports import ServoConditions, ServoSettings
 
 DIFFERENTIAL_RANGE_V = 1.0  # set point minus measured beyond this overloads the module
@@ -13,21 +16,38 @@ _MOST_SUBSTEPS = 2000
 _STEPS_PER_STRUCTURE = 4.0
 _SETTLED_TIME_CONSTANTS = 6.0
 _MOST_TRACKED_TICKS = 10  # a settled loop is looked at anew this often: its signal may have gone
+_SWING_TICKS = 20  # how often the amplitude of a loop that goes on swinging is found anew
+_SWING_SINES = np.sin(2.0 * np.pi * (np.arange(24) + 0.5) / 24.0)
+_SWING_GROWTH = 1.25
 
 
 class AnalogServo:
     """Electronics and loop of one module; implements `ServoPort`.
 
     `plant` maps the output voltage to the voltage at the measure input with the slow state of the table frozen;
-    `structure_v` is the output change over which it bends. Dynamics: the output follows du/dt = P I (set point - y(u)),
-    taken in steps shorter than the structure until it sits on a stable point, then it tracks. A wrong sign runs away to
-    a limit or to the next point of the other slope, as it does on glass.
+    `structure_v` is the output change over which it bends; `moved` is told every output that the loop really took.
+    Dynamics: the output follows du/dt = P I (set point - y(u)), taken in steps shorter than the structure until it
+    sits on a stable point, then it tracks. A wrong sign runs away to a limit or to the next point of the other slope,
+    as it does on glass. Beyond the gain margin that resonance and delay of the actuator leave, the loop swings about
+    its point with the amplitude at which the bent plant has just the critical slope (describing function), or from
+    limit to limit.
     """
 
     def __init__(
-        self, plant: Callable[[float], float], structure_v: float, noise_v: float, rng: np.random.Generator
+        self,
+        plant: Callable[[float], float],
+        structure_v: float,
+        noise_v: float,
+        rng: np.random.Generator,
+        actuator: Actuator = MIRROR_PIEZO,
+        moved: Callable[[float], None] = lambda output_v: None,
     ) -> None:
         self.settings = ServoSettings()
+        self._actuator = actuator
+        self._moved = moved
+        self._shape: LoopShape | None = None  # of the present settings, once somebody needs it
+        self._swing_v = 0.0
+        self._swinging_ticks = 0
         self._plant = plant
         self._structure_v = structure_v
         self._noise_v = noise_v
@@ -40,19 +60,39 @@ class AnalogServo:
 
     def measured_volts(self) -> float:
         """Return the voltage at the measure input, in V, with its noise."""
-        return self._plant(self._output_v) + self._noise_v * float(self._rng.standard_normal())
+        return self._plant(self._output_v + self.swing(self._rng)) + self._noise_v * float(self._rng.standard_normal())
 
     def output_volts(self) -> float:
         """Return the output, in V."""
         return self._output_v
 
+    def swing_v(self) -> float:
+        """Return the amplitude in V with which an unstable loop swings about its output; 0 for a good one."""
+        return self._swing_v
+
+    def swing(self, rng: np.random.Generator) -> float:
+        """Return where in its swing the output is at a moment that nobody chose, in V from its mean."""
+        return self._swing_v * math.sin(rng.uniform(0.0, 2.0 * math.pi)) if self._swing_v else 0.0
+
+    def residual_rad(self) -> float:
+        """Return the rms phase that the loop leaves of the noise of its path, in rad, without the swing."""
+        if not self.settings.closed:
+            return FREE_PATH_RAD
+        slope = self._slope(self._output_v) * math.copysign(1.0, self.settings.proportional_gain)
+        return self._loop_shape().residual_rad(slope)
+
     def apply(self, settings: ServoSettings) -> None:
         """Take new settings over; the output goes on from where it is unless the loop is open."""
+        if settings != self.settings:
+            self._shape = None
+            self._swing_v = 0.0
         self.settings = settings
         self._tracked_slope = 0.0
         if not settings.closed:
             self._output_v = settings.manual_output_v
+            self._swing_v = 0.0
         self._output_v = self._clamped(self._output_v)
+        self._moved(self._output_v)
 
     def conditions(self) -> ServoConditions:
         """Return what is the case now."""
@@ -79,8 +119,12 @@ class AnalogServo:
 
     def advance(self, seconds: float) -> None:
         """Let the loop run for `seconds`."""
-        if not self.settings.closed:
-            return
+        if self.settings.closed:
+            self._run(seconds)
+            self._swing_v = self._settled_swing()
+        self._moved(self._output_v)
+
+    def _run(self, seconds: float) -> None:
         if not self.settings.integral_on:
             self._settle_proportional()
         elif not self._track(seconds):
@@ -89,6 +133,35 @@ class AnalogServo:
             self._latched = _either(self._latched, ServoConditions(overload=True))
         if not self.settings.lower_limit_v < self._output_v < self.settings.upper_limit_v:
             self._latched = _either(self._latched, self.conditions())
+
+    def _loop_shape(self) -> LoopShape:
+        if self._shape is None:
+            self._shape = LoopShape(self.settings, self._actuator)
+        return self._shape
+
+    def _settled_swing(self) -> float:
+        """Return the amplitude at which the plant, seen by a sine, has just the critical slope; 0 when the loop is
+        stable, and what the limits leave when no amplitude is small enough."""
+        sign = math.copysign(1.0, self.settings.proportional_gain)
+        # A settled loop knows its slope: at its own point, with the gain's sign.
+        slope = self._tracked_slope or self._slope(self._output_v)
+        critical = self._loop_shape().critical_slope
+        if sign * slope <= critical:
+            return 0.0
+        self._swinging_ticks += 1
+        if self._swing_v and self._swinging_ticks % _SWING_TICKS:
+            return self._swing_v
+        room_v = max(self.settings.upper_limit_v - self._output_v, self._output_v - self.settings.lower_limit_v)
+        amplitude_v = 0.1 * self._structure_v
+        while amplitude_v < room_v and sign * self._slope_seen_by_a_swing(amplitude_v) > critical:
+            amplitude_v *= _SWING_GROWTH
+        if amplitude_v >= room_v:
+            self._latched = _either(self._latched, ServoConditions(upper_limit=True, lower_limit=True))
+        return min(amplitude_v, room_v)
+
+    def _slope_seen_by_a_swing(self, amplitude_v: float) -> float:
+        inputs = [self._plant(self._clamped(self._output_v + amplitude_v * float(sine))) for sine in _SWING_SINES]
+        return 2.0 * float(np.mean(np.array(inputs) * _SWING_SINES)) / amplitude_v
 
     def _integral_rate(self) -> float:
         return self.settings.proportional_gain * self.settings.integral_gain
@@ -101,18 +174,28 @@ class AnalogServo:
         return min(max(output_v, self.settings.lower_limit_v), self.settings.upper_limit_v)
 
     def _track(self, seconds: float) -> bool:
-        """Follow a slow drift with one Newton step; False when the loop has to be integrated."""
-        settles = self._integral_rate() * self._tracked_slope * seconds > _SETTLED_TIME_CONSTANTS
-        if not settles or self._tracked_ticks >= _MOST_TRACKED_TICKS:
+        """Follow a slow drift with two Newton steps; False when the loop has to be integrated."""
+        if self._tracked_ticks >= _MOST_TRACKED_TICKS:
+            self._tracked_slope, self._tracked_ticks = self._slope(self._output_v), 0
+        slope = self._tracked_slope
+        if self._integral_rate() * slope * seconds <= _SETTLED_TIME_CONSTANTS:
             self._tracked_slope = 0.0
             return False
-        error = self.settings.setpoint_v - self._plant(self._output_v)
-        step = error / self._tracked_slope
-        if abs(step) > self._structure_v / _STEPS_PER_STRUCTURE:
+        output_v = self._output_v
+        error = self.settings.setpoint_v - self._plant(output_v)
+        first = error / slope
+        if abs(first) > self._structure_v:
             self._tracked_slope = 0.0
             return False
+        output_v += first
+        if abs(first) > self._structure_v / _STEPS_PER_STRUCTURE:
+            second = (self.settings.setpoint_v - self._plant(output_v)) / slope
+            if abs(second) > self._structure_v / _STEPS_PER_STRUCTURE:
+                self._tracked_slope = 0.0
+                return False
+            output_v += second
         self._error_v = error
-        self._output_v = self._clamped(self._output_v + step)
+        self._output_v = self._clamped(output_v)
         self._tracked_ticks += 1
         return True
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.simulation.analyzer_lines import rice_moments
+
 FloatArray = NDArray[np.float64]
 
 SIGMA_PER_RBW = 1.0 / math.sqrt(8.0 * math.log(2.0))
@@ -25,6 +27,7 @@ CELL_PER_RBW = math.sqrt(4.0 * math.pi) * SIGMA_PER_RBW
 _EXACT_UP_TO = 32.0  # larger K take the approximations named in `NoiseDraw`
 _NEGLIGIBLE_CORRELATION = 1e-4
 _NEGLIGIBLE_SHAPE = 1e-6
+_NEGLIGIBLE_LINE = 1e-6  # of the noise
 _MOST_SAMPLES_PER_POINT = 100
 _MOST_SWEEPS_ONE_BY_ONE = 32
 
@@ -107,6 +110,11 @@ class NoiseDraw:
     power is a Wilson-Hilferty cube of correlated normals (its quantiles within 1e-3 of the Gamma's) and the others
     are normal with the right skewness. Correlations are exact for whole and half K, else up to a tenth too small;
     above 32 averages on the log and voltage scales they are those of the power.
+
+    `line` (points,) is the power of lines at each point over the mean power of the noise there: a value is then that of
+    noise of mean power 1 with the line in it, and log averages do not take the line for noise. Their beat counts as
+    averaged K times like the noise, where a video filter does it up to sqrt 2 less often. Beyond 32 averages points
+    with a line are normal with the right mean, variance and skewness.
     """
 
     def __init__(self, rng: np.random.Generator, k: float, correlation: FloatArray, samples: float = 1.0) -> None:
@@ -117,14 +125,22 @@ class NoiseDraw:
         self._power_filter = _circulant_filter(correlation)
         self._amplitude_filter = _circulant_filter(np.sqrt(correlation))
 
-    def mean(self, scale: Scale, sweeps: float = 1.0) -> FloatArray:
+    def mean(self, scale: Scale, sweeps: float = 1.0, line: FloatArray | None = None) -> FloatArray:
         """Return the mean of `sweeps` sweeps."""
         k = self.k * sweeps
         if k > _EXACT_UP_TO:
-            return self._mean_of_many(scale, k)
-        return self._gamma(k) if scale is POWER else self._weighted_mean(scale, k)
+            return self._mean_of_many(scale, k, line)
+        if scale is not POWER:
+            return self._weighted_mean(scale, k, line)
+        if line is None:
+            return self._gamma(k)
+        # The line is in one of the 2 k squares that make the power: which one does not matter.
+        square = (self._normals(self._amplitude_filter, 1)[0] + np.sqrt(2.0 * k * line)) ** 2
+        return np.asarray(((k - 0.5) * self._gamma(k - 0.5) + 0.5 * square) / k)
 
-    def extreme_mean(self, scale: Scale, sweeps: int, highest: NDArray[np.bool_]) -> FloatArray:
+    def extreme_mean(
+        self, scale: Scale, sweeps: int, highest: NDArray[np.bool_], line: FloatArray | None = None
+    ) -> FloatArray:
         """Return the mean of `sweeps` sweeps behind a peak detector.
 
         A point shows its highest sample where `highest`, else its lowest. Above 32 sweeps the spread is that of 32.
@@ -132,7 +148,7 @@ class NoiseDraw:
         drawn = min(sweeps, _MOST_SWEEPS_ONE_BY_ONE)
         total = np.zeros(self.points)
         for _ in range(drawn):
-            candidates = np.array([self.mean(scale) for _ in range(self.samples)])
+            candidates = np.array([self.mean(scale, line=line) for _ in range(self.samples)])
             total += np.where(highest, candidates.max(axis=0), candidates.min(axis=0))
         return total / drawn
 
@@ -148,21 +164,29 @@ class NoiseDraw:
             power += share * 0.5 * self._normals(self._amplitude_filter, 1)[0] ** 2
         return np.asarray(power / k)
 
-    def _weighted_mean(self, scale: Scale, k: float) -> FloatArray:
+    def _weighted_mean(self, scale: Scale, k: float, line: FloatArray | None) -> FloatArray:
         weights = _weights(k)
-        if self._amplitude_filter is None:
+        if self._amplitude_filter is None and line is None:
             power = self._rng.standard_exponential((weights.size, self.points))
         else:
             amplitudes = self._normals(self._amplitude_filter, 2 * weights.size)
+            if line is not None:
+                amplitudes[0::2] += np.sqrt(2.0 * line)
             power = 0.5 * (amplitudes[0::2] ** 2 + amplitudes[1::2] ** 2)
         return np.asarray(weights @ scale.forward(power))
 
-    def _mean_of_many(self, scale: Scale, k: float) -> FloatArray:
+    def _mean_of_many(self, scale: Scale, k: float, line: FloatArray | None) -> FloatArray:
         normal = self._normals(self._power_filter, 1)[0]
         if scale is POWER:
-            return np.asarray((1.0 - 1.0 / (9.0 * k) + normal / (3.0 * math.sqrt(k))) ** 3)
-        skewness = scale.skewness / math.sqrt(k)
-        return np.asarray(scale.mean + math.sqrt(scale.variance / k) * (normal + skewness / 6.0 * (normal**2 - 1.0)))
+            value = np.asarray((1.0 - 1.0 / (9.0 * k) + normal / (3.0 * math.sqrt(k))) ** 3)
+        else:
+            value = _nearly_normal(normal, k, scale.mean, scale.variance, scale.skewness)
+        if line is not None:
+            seen = np.flatnonzero(line > _NEGLIGIBLE_LINE)
+            sizes, which = np.unique(line[seen], return_inverse=True)
+            moments = (moment[which] for moment in rice_moments(scale.forward, sizes))
+            value[seen] = _nearly_normal(normal[seen], k, *moments)
+        return value
 
     def _normals(self, response: FloatArray | None, rows: int) -> FloatArray:
         if response is None:
@@ -170,6 +194,14 @@ class NoiseDraw:
         length = 2 * (response.size - 1)
         white = self._rng.standard_normal((rows, length))
         return np.fft.irfft(np.fft.rfft(white) * response, length)[:, : self.points]
+
+
+def _nearly_normal(
+    normal: FloatArray, k: float, mean: FloatArray | float, variance: FloatArray | float, skewness: FloatArray | float
+) -> FloatArray:
+    """Return the mean of `k` values with these moments."""
+    skewed = normal + skewness / math.sqrt(k) / 6.0 * (normal**2 - 1.0)
+    return np.asarray(mean + np.sqrt(variance / k) * skewed)
 
 
 def _circulant_filter(correlation: FloatArray) -> FloatArray | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,14 @@ class SlowInputs(Protocol):
         ...
 
 
+class SlowOutputs(Protocol):
+    """What the slow analog outputs of one board drive."""
+
+    def set_volts(self, name: str, volts: float) -> None:
+        """Put `volts` out at output `name` ("AOUT0"), after quantisation; 0 V after power-on."""
+        ...
+
+
 class DigitalPins(Protocol):
     """The digital pins of one board."""
 
@@ -119,6 +127,23 @@ class RfInput(Protocol):
     def power_spectral_density(self, frequency_hz: NDArray[np.float64], rbw_hz: float) -> NDArray[np.float64]:
         """Return the one-sided PSD in V^2/Hz across 50 ohm, shape like `frequency_hz`, as a Gaussian filter of -3 dB
         width `rbw_hz` sees it (lines narrower than the filter are broadened by it)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """A coherent signal: its frequency in Hz, and its mean square in V^2 across 50 ohm."""
+
+    frequency_hz: float
+    power_v2: float
+
+
+@runtime_checkable
+class RfLines(Protocol):
+    """What an `RfInput` may have besides noise: signals that a log average must not take for noise."""
+
+    def lines(self, start_hz: float, stop_hz: float) -> Sequence[Line]:
+        """Return the lines from `start_hz` to `stop_hz`; the PSD of the port does not have them."""
         ...
 
 

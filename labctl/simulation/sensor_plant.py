@@ -7,13 +7,16 @@ import math
 
 import numpy as np
 
-from labctl.simulation.acoustics import residual_phase_rad
 from labctl.simulation.analog_servo import AnalogServo
 from labctl.simulation.piezo import HIGHEST_V, PiezoChannel
+from labctl.simulation.room import Room
+from labctl.simulation.sensor_cavity import SensorCavity
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
 from labctl.simulation.truth import SensorTruth, generator
 
-SERVO_GAIN = 15.0
+SPEED_OF_LIGHT_M_PER_S = 299792458.0
+RESONANCE_DRIFT_HZ = 15.0  # -2e-4 per kelvin of a room that wanders by some hundredths of a kelvin
+RESONANCE_DRIFT_S = 3600.0
 PATH_WANDER_RAD = 1.2
 PATH_WANDER_S = 16.0
 THERMAL_DRIFT_RAD = 2.0
@@ -43,30 +46,46 @@ class SensorPlant:
     """State of one sensor; `probe_power_w` and the shutters come from outside, one call of `advance` a tick."""
 
     def __init__(
-        self, number: int, truth: SensorTruth, seed: int, light: LightOnDetector, piezo: PiezoChannel, tick_s: float
+        self,
+        number: int,
+        truth: SensorTruth,
+        seed: int,
+        light: LightOnDetector,
+        piezo: PiezoChannel,
+        tick_s: float,
+        room: Room,
+        cavity: SensorCavity,
     ) -> None:
+        self.cavity = cavity
         self.truth = truth
+        self._room = room
+        self._index = number - 1
         self._readings = generator(seed, f"sensor{number} detector")
         self._light = light
         self._piezo = piezo
         self._tick_s = tick_s
         # A stream for each process, and others for the readings: what happens must not depend on who looks.
-        path, thermal, pitch, yaw, servo = (
-            generator(seed, f"sensor{number} {process}") for process in ("path", "thermal", "pitch", "yaw", "servo")
+        path, thermal, pitch, yaw, servo, membrane = (
+            generator(seed, f"sensor{number} {process}")
+            for process in ("path", "thermal", "pitch", "yaw", "servo", "membrane")
         )
         self._wander = OrnsteinUhlenbeck(path, PATH_WANDER_RAD, PATH_WANDER_S, tick_s)
         self._thermal = OrnsteinUhlenbeck(thermal, THERMAL_DRIFT_RAD, THERMAL_DRIFT_S, tick_s)
+        self._detuning = OrnsteinUhlenbeck(membrane, RESONANCE_DRIFT_HZ, RESONANCE_DRIFT_S, tick_s)
+        self._path_rad = self._wander.value + self._thermal.value
         self.pitch = MirrorTilt(truth.misalignment_rad[0], truth.step_rad[0], truth.backward_ratio[0], pitch)
         self.yaw = MirrorTilt(truth.misalignment_rad[1], truth.step_rad[1], truth.backward_ratio[1], yaw)
         self.probe_power_w = 0.0
         self.local_oscillator_w = light.local_oscillator_w
-        structure_v = truth.volts_per_pi / SERVO_GAIN / 6.0
-        self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, servo)
+        structure_v = truth.volts_per_pi / piezo.servo_gain / 6.0
+        self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, servo, moved=piezo.moved)
 
     def advance(self) -> None:
         """Move on by one tick."""
         self._wander.advance()
         self._thermal.advance()
+        self._detuning.advance()
+        self._path_rad = self._wander.value + self._thermal.value + self._disturbed_rad()
         self.servo.advance(self._tick_s)
 
     def visibility(self) -> float:
@@ -76,22 +95,36 @@ class SensorPlant:
 
     def phase_rad(self, servo_v: float) -> float:
         """Return the phase between local oscillator and probe, in rad, with `servo_v` at the servo output."""
-        volts = self._piezo.volts(servo_v)
+        volts = self._piezo.motion_v(servo_v)
         turn = math.pi * volts * (1.0 + self.truth.piezo_bow * volts / HIGHEST_V) / self.truth.volts_per_pi
-        return self._wander.value + self._thermal.value + turn
+        return self._path_rad + turn
+
+    def _disturbed_rad(self) -> float:
+        room = self._room
+        hop_rad = 2.0 * math.pi * room.laser_hop_hz * self.truth.path_mismatch_m / SPEED_OF_LIGHT_M_PER_S
+        return room.path[self._index].value + room.path_drift_rad[self._index] + hop_rad + self.cavity.phase_rad()
+
+    def resonance_hz(self) -> float:
+        """Return the resonance of the membrane now, in Hz: its stress follows the temperature of the room."""
+        return self.truth.f0_hz + self._detuning.value
+
+    def photodiode(self) -> float:
+        """Return the quantum efficiency of the worse photodiode over that of a new one."""
+        return self._room.photodiode[self._index]
 
     def angle_from_squeezed_rad(self) -> float:
         """Return the angle of the measured quadrature from the phase quadrature; 0 at +pi/2, pi at -pi/2."""
         return self.phase_rad(self.servo.output_volts()) - 0.5 * math.pi
 
     def residual_rad(self) -> float:
-        """Return the rms phase noise faster than the tick, in rad."""
-        return residual_phase_rad(self.servo.unity_gain_hz())
+        """Return the rms phase noise faster than the tick, in rad, that of an unstable loop with it."""
+        swing_rad = self._piezo.servo_gain * math.pi / self.truth.volts_per_pi * self.servo.swing_v() / math.sqrt(2.0)
+        return math.hypot(self._room.loudness * self.servo.residual_rad(), swing_rad)
 
     def dc_volts(self) -> float:
         """Return the DC output of the detector in V, with the phase noise of the moment."""
-        shake = self.residual_rad() * float(self._readings.standard_normal())
-        phase = self.phase_rad(self.servo.output_volts()) + shake
+        shake = self._room.loudness * self.servo.residual_rad() * float(self._readings.standard_normal())
+        phase = self.phase_rad(self.servo.output_volts() + self.servo.swing(self._readings)) + shake
         noise = ELECTRONIC_NOISE_V * float(self._readings.standard_normal())
         return self._level(math.cos(phase)) + noise
 
@@ -101,8 +134,13 @@ class SensorPlant:
     def _level(self, cosine: float) -> float:
         # The fringe amplitude of `homodyne.fringe_amplitude_a`, for one number.
         light = self._light
-        amplitude_a = 2.0 * light.responsivity_a_per_w * math.sqrt(self.local_oscillator_w * self.probe_power_w)
-        return self.truth.dc_offset_v + light.dc_volts_per_ampere * amplitude_a * self.visibility() * cosine
+        worse = self.photodiode()
+        amplitude_a = (
+            (1.0 + worse) * light.responsivity_a_per_w * math.sqrt(self.local_oscillator_w * self.probe_power_w)
+        )
+        unbalanced_a = 0.5 * (1.0 - worse) * light.responsivity_a_per_w * self.local_oscillator_w
+        fringe_a = amplitude_a * self.visibility() * cosine
+        return self.truth.dc_offset_v + light.dc_volts_per_ampere * (fringe_a + unbalanced_a)
 
 
 class LightOnDetector:

@@ -9,10 +9,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labctl.physics import opa
-from labctl.simulation.acoustics import residual_phase_rad
+from labctl.physics import cavity, opa
 from labctl.simulation.analog_servo import AnalogServo
 from labctl.simulation.piezo import PiezoChannel
+from labctl.simulation.room import Room
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
 from labctl.simulation.truth import Truth, generator
 
@@ -44,6 +44,7 @@ _FINESSE = math.pi * math.sqrt(_R_IN * _R_REST) / (1.0 - _R_IN * _R_REST)
 _HWHM_M = 0.5 * PUMP_LENGTH_FSR_M / _FINESSE
 _MODULATION_TURN = 2.0 * math.pi * PDH_MODULATION_HZ / PUMP_FSR_HZ
 _AIRY = (2.0 * _FINESSE / math.pi) ** 2
+_SWING_SINES = [math.sin(2.0 * math.pi * (k + 0.5) / 16) for k in range(16)]
 
 
 class SourcePlant:
@@ -52,8 +53,11 @@ class SourcePlant:
     `pump_open` and the crystal temperature come from outside.
     """
 
-    def __init__(self, truth: Truth, length_piezo: PiezoChannel, phase_piezo: PiezoChannel, tick_s: float) -> None:
+    def __init__(
+        self, truth: Truth, length_piezo: PiezoChannel, phase_piezo: PiezoChannel, tick_s: float, room: Room
+    ) -> None:
         self._truth = truth
+        self._room = room
         # A stream for each process, and others for the readings: what happens must not depend on who looks.
         length, phase, length_input, phase_input, self._transmission_readings, self._seed_readings = (
             generator(truth.seed, f"source {process}")
@@ -67,17 +71,25 @@ class SourcePlant:
         self.pump_open = True
         self.crystal_c = 25.0
         self._x_on_resonance = 0.0
-        line_v = _HWHM_M / PIEZO_M_PER_V / 15.0
-        self.length_servo = AnalogServo(self._length_error, 0.6 * line_v, SERVO_NOISE_V, length_input)
-        pi_v = truth.pump_volts_per_pi / 15.0
-        self.phase_servo = AnalogServo(self._phase_error, pi_v / 6.0, SERVO_NOISE_V, phase_input)
+        self._moved_m = self._length_drift.value
+        line_v = _HWHM_M / PIEZO_M_PER_V / length_piezo.servo_gain
+        self.length_servo = AnalogServo(
+            self._length_error, 0.6 * line_v, SERVO_NOISE_V, length_input, moved=length_piezo.moved
+        )
+        pi_v = truth.pump_volts_per_pi / phase_piezo.servo_gain
+        self.phase_servo = AnalogServo(
+            self._phase_error, pi_v / 6.0, SERVO_NOISE_V, phase_input, moved=phase_piezo.moved
+        )
 
     def advance(self) -> None:
         """Move on by one tick."""
         self._length_drift.advance()
         self._phase_drift.advance()
-        matching = opa.phase_matching(self.crystal_c - self._truth.best_temperature_c, PHASE_MATCHING_PER_KELVIN_RAD)
-        self._x_on_resonance = self._truth.pump * math.sqrt(float(matching))
+        error_k = self.crystal_c - self._truth.best_temperature_c
+        self._x_on_resonance = self._truth.pump * math.sqrt(_phase_matching(error_k) * self._room.light)
+        # The pump is the second harmonic: it hops twice as far.
+        hop_m = 2.0 * self._room.laser_hop_hz / PUMP_FSR_HZ * PUMP_LENGTH_FSR_M
+        self._moved_m = self._length_drift.value + self._room.source_length.value + hop_m
         self.length_servo.advance(self._tick_s)
         self.phase_servo.advance(self._tick_s)
 
@@ -85,54 +97,60 @@ class SourcePlant:
 
     def length_m(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
         """Return the cavity length in m from a resonance, for voltages at the piezo."""
-        return np.asarray(
-            PIEZO_M_PER_V * (np.asarray(piezo_v) - self._truth.opa_resonance_v) + self._length_drift.value
-        )
+        return np.asarray(PIEZO_M_PER_V * (np.asarray(piezo_v) - self._truth.opa_resonance_v) + self._moved_m)
 
     def pdh_volts(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
         """Return the error signal in V for voltages at the piezo."""
         detuning = PUMP_FSR_HZ * self.length_m(piezo_v) / PUMP_LENGTH_FSR_M
-        error = opa.pound_drever_hall_error(detuning, PDH_MODULATION_HZ, PUMP_FSR_HZ, _R_IN, _R_REST)
-        return np.asarray(self.pump_open * PDH_VOLTS * error)
+        error = cavity.pound_drever_hall_error(detuning, PDH_MODULATION_HZ, PUMP_FSR_HZ, _R_IN, _R_REST)
+        return np.asarray(self._pump_light() * PDH_VOLTS * error)
 
     def transmission(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
-        """Return the pump power in the cavity relative to resonance."""
+        """Return the pump power in the cavity relative to resonance with the usual light."""
         detuning = PUMP_FSR_HZ * self.length_m(piezo_v) / PUMP_LENGTH_FSR_M
-        return np.asarray(self.pump_open * opa.airy_transmission(detuning, PUMP_FSR_HZ, _FINESSE))
+        return np.asarray(self.pump_open * cavity.airy_transmission(detuning, PUMP_FSR_HZ, _FINESSE))
 
     def transmission_now(self) -> float:
-        """Return the pump power in the cavity relative to resonance at present, with the residual length noise."""
+        """Return `transmission` at present, with the residual length noise."""
         noise_v = LENGTH_RESIDUAL_M / PIEZO_M_PER_V * float(self._transmission_readings.standard_normal())
-        return self._transmission_at(self._length_piezo.volts(self.length_servo.output_volts()) + noise_v)
+        output_v = self.length_servo.output_volts() + self.length_servo.swing(self._transmission_readings)
+        return self._pump_light() * self._resonance_at(self._length_piezo.motion_v(output_v) + noise_v)
+
+    def _pump_light(self) -> float:
+        return self._room.light if self.pump_open else 0.0
 
     def _resonance(self) -> float:
-        return self._transmission_at(self._length_piezo.volts(self.length_servo.output_volts()))
+        output_v, swing_v = self.length_servo.output_volts(), self.length_servo.swing_v()
+        if not swing_v:
+            return self._resonance_at(self._length_piezo.motion_v(output_v))
+        seen = [self._resonance_at(self._length_piezo.motion_v(output_v + swing_v * sine)) for sine in _SWING_SINES]
+        return sum(seen) / len(seen)
 
     # The loop asks for these at every step of the table, one number at a time, where array arithmetic would cost ten
     # times more.
 
-    def _transmission_at(self, piezo_v: float) -> float:
+    def _resonance_at(self, piezo_v: float) -> float:
         if not self.pump_open:
             return 0.0
         return 1.0 / (1.0 + _AIRY * math.sin(math.pi * self._length_at(piezo_v) / PUMP_LENGTH_FSR_M) ** 2)
 
     def _length_at(self, piezo_v: float) -> float:
-        return PIEZO_M_PER_V * (piezo_v - self._truth.opa_resonance_v) + self._length_drift.value
+        return PIEZO_M_PER_V * (piezo_v - self._truth.opa_resonance_v) + self._moved_m
 
     def _length_error(self, servo_v: float) -> float:
         if not self.pump_open:
             return 0.0
-        turn = 2.0 * math.pi * self._length_at(self._length_piezo.volts(servo_v)) / PUMP_LENGTH_FSR_M
+        turn = 2.0 * math.pi * self._length_at(self._length_piezo.motion_v(servo_v)) / PUMP_LENGTH_FSR_M
         carrier = _reflection(turn)
         upper = _reflection(turn + _MODULATION_TURN)
         lower = _reflection(turn - _MODULATION_TURN)
-        return -2.0 * PDH_VOLTS * (carrier * upper.conjugate() - carrier.conjugate() * lower).imag
+        return -2.0 * self._room.light * PDH_VOLTS * (carrier * upper.conjugate() - carrier.conjugate() * lower).imag
 
     # -- phase between seed and pump --------------------------------------------------------------------------------
 
     def _phase_rad(self, servo_v: float) -> float:
-        turn = math.pi * self._phase_piezo.volts(servo_v) / self._truth.pump_volts_per_pi
-        return self._truth.pump_phase_offset_rad + self._phase_drift.value + turn
+        turn = math.pi * self._phase_piezo.motion_v(servo_v) / self._truth.pump_volts_per_pi
+        return self._truth.pump_phase_offset_rad + self._phase_drift.value + self._room.pump_path.value + turn
 
     def pump_phase_rad(self) -> float:
         """Return the phase between seed and pump at present, in rad; 0 amplifies."""
@@ -142,13 +160,19 @@ class SourcePlant:
         """Return the pump phase from the nearest amplifying point, in rad, from -pi to pi."""
         return math.remainder(self.pump_phase_rad(), 2.0 * math.pi)
 
+    def _phase_residual_rad(self) -> float:
+        """Return the rms pump phase faster than the tick, in rad."""
+        swing_v = self.phase_servo.swing_v()
+        swing_rad = math.pi * self._phase_piezo.servo_gain * swing_v / self._truth.pump_volts_per_pi / math.sqrt(2.0)
+        return math.hypot(self._room.loudness * PATH_SHARE * self.phase_servo.residual_rad(), swing_rad)
+
     def _pump(self) -> float:
         """Return x now: less where length or temperature are off."""
         return self._x_on_resonance * math.sqrt(self._resonance())
 
     def _phase_error(self, servo_v: float) -> float:
         seed = self.seed_resonance() * self._pump() / self._truth.pump
-        return DITHER_V * seed * math.sin(self._phase_rad(servo_v))
+        return self._room.light * DITHER_V * seed * math.sin(self._phase_rad(servo_v))
 
     def _seed_turn_rad(self) -> float:
         """Return the round-trip phase of the seed, in rad, where the pump is resonant: the double resonance."""
@@ -167,13 +191,13 @@ class SourcePlant:
     def seed_monitor_volts(self) -> float:
         """Return the seed monitor in V: zero where the cavity is off resonance."""
         resonant = self._resonance() if self.pump_open else 1.0
-        level = SEED_V * resonant * self.seed_resonance() * self.seed_gain()
+        level = self._room.light * SEED_V * resonant * self.seed_resonance() * self.seed_gain()
         return level + SEED_NOISE_V * float(self._seed_readings.standard_normal())
 
     def probe_power_ratio(self) -> float:
         """Return the probe power relative to that at the design lock point."""
         design = 1.0 / (1.0 - self._truth.pump) ** 2
-        return self._resonance() * self.seed_resonance() * self.seed_gain() / design
+        return self._room.light * self._resonance() * self.seed_resonance() * self.seed_gain() / design
 
     def quadratures(self) -> tuple[float, float, float]:
         """Return squeezed and antisqueezed variance at the source and the rms angle in rad by which the ellipse
@@ -184,10 +208,16 @@ class SourcePlant:
         detuning = self._seed_turn_rad() / SEED_HWHM_RAD
         efficiency = self._truth.source_efficiency * self._truth.extra_transmission
         squeezed, antisqueezed = opa.quadrature_variances(self._pump(), SIDEBAND_OVER_HWHM, efficiency, detuning)
-        return squeezed, antisqueezed, 0.5 * PATH_SHARE * residual_phase_rad(self.phase_servo.unity_gain_hz())
+        return float(squeezed), float(antisqueezed), 0.5 * self._phase_residual_rad()
 
 
 def _reflection(turn_rad: float) -> complex:
-    """Return `opa.cavity_reflection` of the pump for one round-trip phase."""
+    """Return `cavity.cavity_reflection` of the pump for one round-trip phase."""
     turn = cmath.exp(1j * turn_rad)
     return (_R_IN - _R_REST * turn) / (1.0 - _R_IN * _R_REST * turn)
+
+
+def _phase_matching(error_k: float) -> float:
+    """Return `double_resonance.phase_matching` for one temperature."""
+    half = 0.5 * PHASE_MATCHING_PER_KELVIN_RAD * error_k
+    return (math.sin(half) / half) ** 2 if half else 1.0

@@ -92,10 +92,12 @@ class TonePort:
 
     def __init__(self) -> None:
         self.waveform = Waveform()
+        self.started_at = 0.0
 
     def generate(self, waveform: Waveform, started_at: float) -> None:
-        """Put out `waveform`."""
+        """Put out `waveform` from lab time `started_at` (s) on."""
         self.waveform = waveform
+        self.started_at = started_at
 
 
 class MeteredLight:

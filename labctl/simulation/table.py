@@ -10,17 +10,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.configuration.disturbances import Disturbance
 from labctl.simulation.detectors import Detectors
+from labctl.simulation.disturbances import Disturber
+from labctl.simulation.instruments.redpitaya_waveforms import ShapedWaveform
 from labctl.simulation.oven_plant import OvenPlant
 from labctl.simulation.piezo import PiezoChannel
-from labctl.simulation.ports import Waveform
+from labctl.simulation.ports import Line, Waveform
+from labctl.simulation.room import Room
+from labctl.simulation.sensor_cavity import DESIGN_BIAS_V, SensorCavity
 from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
+from labctl.simulation.shared_records import RecordSource
 from labctl.simulation.source_plant import TRANSMISSION_V, SourcePlant
 from labctl.simulation.surroundings import Chamber, LaserLight, TonePort, WavePlate
-from labctl.simulation.truth import Truth, generator
+from labctl.simulation.truth import SensorTruth, Truth, generator
 
 TICK_S = 0.1
 AMBIENT_C = 25.0
+DESIGN_WAVELENGTH_M = 1550e-9
 SCAN_NOISE_V = 1.5e-3
 _SLACK_S = 1e-9  # lab time is a float: a tick that is due this much later is due now
 
@@ -37,29 +44,60 @@ class SimulatedTable:
     """
 
     def __init__(
-        self, truth: Truth, light: LightOnDetector, piezos: Mapping[str, PiezoChannel], servo_gain: float
+        self,
+        truth: Truth,
+        light: LightOnDetector,
+        piezos: Mapping[str, PiezoChannel],
+        servo_gain: float,
+        disturbances: Sequence[Disturbance] = (),
     ) -> None:
         self.truth = truth
         self._now = 0.0
         self._ticks = 0
         self._instruments: list[_Advancing] = []
+        self._piezos = list(piezos.values())
         spare = PiezoChannel(servo_gain)
+        self.room = Room(TICK_S, len(truth.sensors))
+        self.disturber = Disturber(disturbances, self.room, truth.seed)
         self.oven = OvenPlant(truth.seed, AMBIENT_C, TICK_S)
-        self.source = SourcePlant(truth, piezos.get("opa_length", spare), piezos.get("pump_phase", spare), TICK_S)
+        self.source = SourcePlant(
+            truth, piezos.get("opa_length", spare), piezos.get("pump_phase", spare), TICK_S, self.room
+        )
+        self.laser = LaserLight(self.now)
         self.sensors = [
-            SensorPlant(number, sensor, truth.seed, light, piezos.get(f"lo{number}", spare), TICK_S)
+            SensorPlant(
+                number,
+                sensor,
+                truth.seed,
+                light,
+                piezos.get(f"lo{number}", spare),
+                TICK_S,
+                self.room,
+                self._cavity(number, sensor, piezos.get(f"cavity{number}")),
+            )
             for number, sensor in enumerate(truth.sensors, start=1)
         ]
         # What surrounds the table, by the names of the station file; nothing of it acts back.
         self.chambers: dict[str, Chamber] = {}
         self.wave_plates: dict[str, WavePlate] = {}
-        self.laser = LaserLight(self.now)
         self.tones: dict[str, TonePort] = {}
         self._design_probe_w = light.probe_power_w
         self._local_oscillator_w = light.local_oscillator_w
-        self.detectors = Detectors(truth, self.source, self.sensors, light)
+        self.detectors = Detectors(truth, self.source, self.sensors, light, self.tones)
         self.shutters = {"signal": False, "local_oscillator": False, "pump": False}
         self.set_shutter("pump", False)
+
+    def _cavity(self, number: int, sensor: SensorTruth, piezo: PiezoChannel | None) -> SensorCavity:
+        if piezo is None:  # built in, where it belongs
+            piezo = PiezoChannel(0.0)
+            piezo.drive(DESIGN_BIAS_V)
+        readings = generator(self.truth.seed, f"sensor{number} transmission")
+        return SensorCavity(sensor, piezo, self._wavelength_m, self.room, number - 1, readings)
+
+    def _wavelength_m(self) -> float:
+        """Return the wavelength of the light on the sensors, in m: of the tunable laser while it shines."""
+        tuned_m = self.laser.wavelength_m() if self.laser.on else 0.0
+        return tuned_m or DESIGN_WAVELENGTH_M
 
     def now(self) -> float:
         """Return lab time in s since the table was switched on."""
@@ -78,6 +116,13 @@ class SimulatedTable:
         """Let an instrument act at every tick (sweeps, motion, ramps)."""
         self._instruments.append(instrument)
 
+    def replace(self, instrument: object, wire: _Advancing) -> None:
+        """Let `wire` act at every tick in place of the `instrument` behind it, which may not have acted."""
+        if any(attached is instrument for attached in self._instruments):
+            self._instruments = [wire if attached is instrument else attached for attached in self._instruments]
+        else:
+            self.attach(wire)
+
     def set_shutter(self, name: str, is_open: bool) -> None:
         """Open or close a shutter; shutters that the table does not know change nothing."""
         self.shutters[name] = is_open
@@ -87,24 +132,28 @@ class SimulatedTable:
         self._light_the_sensors()
 
     def _advance(self) -> None:
+        self.disturber.advance(self._now)
         self.oven.advance()
-        self.source.crystal_c = self.oven.crystal_c
+        self.source.crystal_c = self.oven.crystal_c + self.room.crystal_offset_k
         self.source.advance()
         self._light_the_sensors()
         for sensor in self.sensors:
             sensor.advance()
+        for piezo in self._piezos:
+            piezo.advance(TICK_S)
         for instrument in self._instruments:
             instrument.advance(self._now)
 
     def _light_the_sensors(self) -> None:
         probe_w = self._design_probe_w * self.source.probe_power_ratio() if self.shutters["signal"] else 0.0
+        local_oscillator_w = self._local_oscillator_w * self.room.light if self.shutters["local_oscillator"] else 0.0
         for sensor in self.sensors:
             sensor.probe_power_w = probe_w
-            sensor.local_oscillator_w = self._local_oscillator_w if self.shutters["local_oscillator"] else 0.0
+            sensor.local_oscillator_w = local_oscillator_w
 
 
 class AnalyzerInput:
-    """Implements `RfInput`: the RF signal that the switch selects."""
+    """Implements `RfInput` and `RfLines`: the RF signal that the switch selects."""
 
     def __init__(self, detectors: Detectors, selected: Callable[[], str | None], floor_v2_per_hz: float = 0.0) -> None:
         self._detectors = detectors
@@ -120,12 +169,21 @@ class AnalyzerInput:
             return self._detectors.output_psd(int(name.removeprefix("bhd")) - 1, frequency_hz, rbw_hz)
         return np.full(frequency_hz.shape, self._floor_v2_per_hz)
 
+    def lines(self, start_hz: float, stop_hz: float) -> list[Line]:
+        """Return the calibration tones from `start_hz` to `stop_hz` in what is connected now."""
+        name = self._selected()
+        if name == "sum":
+            return self._detectors.summed_lines(start_hz, stop_hz)
+        if name is not None and name.startswith("bhd"):
+            return self._detectors.output_lines(int(name.removeprefix("bhd")) - 1, start_hz, stop_hz)
+        return []
+
 
 class DetectorInputs:
     """Implements `FastInputs` of the board that digitizes the detectors; `sensors` maps input numbers to detector
     indices."""
 
-    def __init__(self, detectors: Detectors, sensors: Mapping[int, int]) -> None:
+    def __init__(self, detectors: RecordSource, sensors: Mapping[int, int]) -> None:
         self._detectors = detectors
         self._sensors = dict(sensors)
 
@@ -174,7 +232,7 @@ class LengthScan:
         """Return PDH error and transmission while the scan runs, shape (len(inputs), samples)."""
         time = started_at - self._started_at + np.arange(samples) / sample_rate_hz
         servo_v = self._source.length_servo.output_volts() + self._volts_per_volt * waveform_volts(self._waveform, time)
-        piezo_v = self._piezo.volts_of(servo_v)
+        piezo_v = self._piezo.motion_of(servo_v)
         volts = SCAN_NOISE_V / math.sqrt(average) * self._rng.standard_normal((len(inputs), samples))
         for row, number in enumerate(inputs):
             if number == self._error_input:
@@ -186,6 +244,8 @@ class LengthScan:
 
 def waveform_volts(waveform: Waveform, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what a generator puts out at `time_s` after its start; a triangle starts at zero and rises."""
+    if isinstance(waveform, ShapedWaveform):
+        return waveform.volts(time_s)
     if not waveform.on:
         return np.zeros_like(time_s)
     turn = time_s * waveform.frequency_hz + waveform.phase_deg / 360.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+
+from labctl.configuration.disturbances import MembraneDoublet
 
 RMS_DELAY_S = 13.3e-9  # cable mismatch that costs the published joint spectrum its decibel
 COMMON_JITTER_RAD = 0.1003
@@ -42,6 +45,13 @@ class SensorTruth:
     misalignment_rad: tuple[float, float]  # pitch, yaw at start
     step_rad: tuple[float, float]  # tilt per picomotor step, pitch and yaw
     backward_ratio: tuple[float, float]
+    path_mismatch_m: float = 0.0  # local oscillator longer than probe
+    cavity_length_m: float = 0.5e-3
+    cavity_offset_m: float = 0.0  # of the cavity at its design bias from resonance
+    cavity_piezo_bow: float = 0.1
+    doublet_split_hz: float = 0.0  # to the second member of the degenerate pair
+    doublet_share: float = 0.0  # its height over that of the first
+    common_mode_rejection_db: float = 55.0  # of the laser's excess noise, by the balance of the detector
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Truth:
     common_jitter_rad: float = 0.0
     private_jitter_rad: float = 0.0
     extra_transmission: float = 1.0
+    modulator_volts_per_pi: float = 5.0  # of the probe modulator that the calibration tones drive
 
     def to_json(self) -> dict[str, object]:
         """Return plain values for the truth file that only tests and `--reveal` read."""
@@ -72,12 +83,21 @@ def generator(seed: int, stream: str) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(stream.encode())])))
 
 
-def draw_truth(seed: int, scenario: Scenario, nominal_f0_hz: list[float]) -> Truth:
+def draw_truth(
+    seed: int, scenario: Scenario, nominal_f0_hz: list[float], doublets: Sequence[MembraneDoublet] = ()
+) -> Truth:
     """Draw a table with realistic spreads around the nominal resonances, one sensor each."""
     rng = generator(seed, "truth")
     count = len(nominal_f0_hz)
     delays = _delays(count) if scenario is Scenario.DELAYS else np.zeros(count)
     sensors = tuple(_draw_sensor(rng, f0, count, delay) for f0, delay in zip(nominal_f0_hz, delays, strict=True))
+    split = {doublet.sensor: doublet for doublet in doublets}
+    sensors = tuple(
+        replace(sensor, doublet_split_hz=split[number].split, doublet_share=split[number].share)
+        if number in split
+        else sensor
+        for number, sensor in enumerate(sensors, start=1)
+    )
     jitter = scenario is Scenario.JITTER
     return Truth(
         seed=seed,
@@ -90,6 +110,7 @@ def draw_truth(seed: int, scenario: Scenario, nominal_f0_hz: list[float]) -> Tru
         common_jitter_rad=COMMON_JITTER_RAD if jitter else 0.0,
         private_jitter_rad=PRIVATE_JITTER_RAD if jitter else 0.0,
         extra_transmission=EXTRA_TRANSMISSION if scenario is Scenario.LOSS else 1.0,
+        modulator_volts_per_pi=5.0 * (1 + rng.normal(0, 0.03)),
     )
 
 
@@ -118,4 +139,9 @@ def _draw_sensor(rng: np.random.Generator, f0_hz: float, count: int, delay_s: fl
         misalignment_rad=(rng.normal(0.0, 3e-5), rng.normal(0.0, 3e-5)),
         step_rad=(0.4e-6 * (1 + rng.normal(0, 0.1)), 0.4e-6 * (1 + rng.normal(0, 0.1))),
         backward_ratio=(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2)),
+        path_mismatch_m=rng.normal(0.0, 0.05),
+        cavity_length_m=0.5e-3 * (1 + rng.normal(0.0, 0.01)),
+        cavity_offset_m=rng.normal(0.0, 2e-9),
+        cavity_piezo_bow=rng.uniform(0.05, 0.15),
+        common_mode_rejection_db=rng.uniform(45.0, 65.0),
     )

@@ -52,6 +52,13 @@ class SimulatedVisaLibrary(VisaLibraryBase):
         self._sessions: dict[int, _Session] = {}
         self._handles = itertools.count(2)
 
+    def replace(self, instrument: WireInstrument, wire: WireInstrument) -> None:
+        """Put `wire` before `instrument`, also where a connection is open."""
+        self._instruments = {name: wire if one is instrument else one for name, one in self._instruments.items()}
+        for session in self._sessions.values():
+            if session.instrument is instrument:
+                session.instrument = wire
+
     def open_default_resource_manager(self) -> tuple[VISARMSession, StatusCode]:
         """Return the one resource manager session."""
         return VISARMSession(1), StatusCode.success

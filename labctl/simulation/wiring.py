@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 import numpy as np
 
-from labctl.configuration.station_file import SimulatedBackend, StationFile, WireFault
+from labctl.configuration.instrument_kinds import SERVO_MODULE
+from labctl.configuration.servos import AnalogServo as AnalogServoEntry
+from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.errors import ConfigurationError
-from labctl.simulation.faults import FaultKind, FaultyWire
+from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.converters import LoopConverters
+from labctl.simulation.design import truth_of
 from labctl.simulation.instruments.agilent_33500 import Simulated33500
 from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
 from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
@@ -22,6 +21,7 @@ from labctl.simulation.instruments.mks_937b import SimulatedMKS937B
 from labctl.simulation.instruments.newport_8742 import SimulatedNewport8742
 from labctl.simulation.instruments.pfeiffer_tpg import Model as TpgModel
 from labctl.simulation.instruments.pfeiffer_tpg import SimulatedTPG
+from labctl.simulation.instruments.redpitaya_chain import TriggerCable
 from labctl.simulation.instruments.redpitaya_stemlab import SimulatedRedPitaya
 from labctl.simulation.instruments.rohde_schwarz_fsv import SimulatedFSV
 from labctl.simulation.instruments.santec_tsl import SimulatedTSL570
@@ -30,31 +30,19 @@ from labctl.simulation.instruments.thorlabs_ell14 import SimulatedELL14Bus
 from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
 from labctl.simulation.instruments.thorlabs_pm100 import SimulatedPM100
 from labctl.simulation.instruments.thorlabs_ted4015 import SimulatedTED4015
-from labctl.simulation.piezo import PiezoChannel
-from labctl.simulation.ports import PiezoPort
+from labctl.simulation.piezo import CAVITY_STACK, MIRROR_STACK, PiezoChannel
+from labctl.simulation.ports import FastInputs, GeneratorPort, PiezoPort
 from labctl.simulation.sensor_plant import LightOnDetector
+from labctl.simulation.shared_records import SharedRecords
+from labctl.simulation.simulation import Simulation
 from labctl.simulation.surroundings import Chamber, MeteredLight, TonePort, WavePlate
 from labctl.simulation.table import TICK_S, AnalyzerInput, DetectorInputs, LengthScan, SimulatedTable
-from labctl.simulation.truth import Scenario, draw_truth, generator
-from labctl.simulation.visa_library import SimulatedVisaLibrary, simulated_library
+from labctl.simulation.truth import generator
 from labctl.simulation.wire import WireInstrument
 
+__all__ = ["Simulation", "simulate"]
+
 TRANSMISSION_MONITOR_V = 1.0
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """A simulated table, its instruments, their wires as the station's faults leave them, and the VISA library that
-    serves these."""
-
-    table: SimulatedTable
-    instruments: dict[str, WireInstrument]
-    wires: dict[str, WireInstrument]
-    library: SimulatedVisaLibrary
-
-    def write_truth(self, path: Path) -> None:
-        """Write the truth of the table as JSON; only tests and a later comparison read it."""
-        path.write_text(json.dumps(self.table.truth.to_json(), indent=1, default=str), encoding="utf-8")
 
 
 def simulate(station: StationFile) -> Simulation:
@@ -69,12 +57,7 @@ def simulate(station: StationFile) -> Simulation:
         )
     wiring = _Wiring(station, backend)
     instruments = {name: wiring.build(name) for name in station.instruments}
-    wires = wiring.with_faults(instruments)
-    for wire in wires.values():
-        if hasattr(wire, "advance"):
-            wiring.table.attach(wire)
-    addresses = {station.instruments[name].address: wire for name, wire in wires.items()}
-    return Simulation(wiring.table, instruments, wires, simulated_library(wiring.table, addresses))
+    return Simulation.switched_on(station, wiring.table, instruments, backend.faults, wiring.rng, wiring.wake_up)
 
 
 class _Pins:
@@ -107,11 +90,10 @@ class _Wiring:
     def __init__(self, station: StationFile, backend: SimulatedBackend) -> None:
         self._station = station
         self._seed = backend.seed
-        self._faults = backend.faults
         gain = 1.0 if station.piezo_limits is None else station.piezo_limits.servo_gain
-        truth = draw_truth(backend.seed, Scenario(backend.scenario), [s.resonance for s in station.sensors])
-        self._piezos = {name: PiezoChannel(gain) for name in [*station.loops, *station.piezos]}
-        self.table = SimulatedTable(truth, _light(station), self._piezos, gain)
+        self._piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.loops}
+        self._piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in station.piezos}
+        self.table = SimulatedTable(truth_of(station), _light(station), self._piezos, gain, backend.disturbances)
         self._servos = {
             "opa_length": self.table.source.length_servo,
             "pump_phase": self.table.source.phase_servo,
@@ -120,42 +102,24 @@ class _Wiring:
         for name, servo in self._servos.items():
             if name in self._piezos:
                 self._piezos[name].wire_servo(servo.output_volts)
+        signals: dict[str, Callable[[], float]] = {name: servo.measured_volts for name, servo in self._servos.items()}
+        signals |= {f"lo{n}": sensor.dc_volts for n, sensor in enumerate(self.table.sensors, start=1)}
+        self._converters = LoopConverters(station, self._servos, signals, self._seed)
         for name in station.gauges:
             chamber = self.table.chambers[name] = Chamber(generator(self._seed, f"gauge {name}"), TICK_S)
             self.table.attach(chamber)
         self.table.wave_plates |= {name: WavePlate() for name in station.rotators}
         self.table.tones |= {name: TonePort() for name in station.tones}
         self._pins = {name: _Pins(self._pins_changed) for name in station.instruments}
+        self._records = SharedRecords(self.table.detectors, len(self.table.sensors))
+        self._trigger_cables = [TriggerCable() for _ in (station.digitizer.chain if station.digitizer else ())]
 
     def build(self, name: str) -> WireInstrument:
         """Return the twin of one instrument."""
         instrument = self._station.instruments[name]
         return _BUILDERS[instrument.driver](self, name)
 
-    def with_faults(self, instruments: dict[str, WireInstrument]) -> dict[str, WireInstrument]:
-        """Return the wires as the station's faults leave them."""
-        wires = dict(instruments)
-        for fault in self._faults:
-            kind = FaultKind(fault.kind)
-            if fault.instrument not in wires:
-                raise ConfigurationError(
-                    f"[backend] faults names {fault.instrument!r}, which is no instrument that is left.",
-                    remedy=f"The station has {', '.join(instruments)}.",
-                )
-            if kind is FaultKind.MISSING:
-                del wires[fault.instrument]
-            else:
-                wires[fault.instrument] = self._faulty(wires[fault.instrument], kind, fault)
-        return wires
-
-    def _faulty(self, wire: WireInstrument, kind: FaultKind, fault: WireFault) -> FaultyWire:
-        name = fault.instrument
-        until_s = math.inf if fault.lasting is None else fault.after + fault.lasting
-        wake_up = partial(self._wake_up, name) if kind is FaultKind.POWER_CYCLE else None
-        rng = self.rng(f"fault {name}")
-        return FaultyWire(wire, kind, fault.after, self.table, rng, until_s, wake_up)
-
-    def _wake_up(self, name: str) -> WireInstrument:
+    def wake_up(self, name: str) -> WireInstrument:
         """Return the instrument as after power-on: its digital pins float, and what they drove falls to low."""
         self._pins[name].levels.clear()
         self._pins_changed()
@@ -180,14 +144,17 @@ class _Wiring:
                 sensor = self.table.sensors[int(mirror_name.removeprefix("sensor")) - 1]
                 axes[mirror.controller, mirror.pitch] = sensor.pitch
                 axes[mirror.controller, mirror.yaw] = sensor.yaw
-        return SimulatedNewport8742(self.table, axes)
+        return SimulatedNewport8742(self.table, axes, chain=self._station.instruments[name].chain)
 
     def servo_mainframe(self, name: str) -> WireInstrument:
-        servos = {
+        servos: dict[int, AnalogServo] = {
             loop.servo.slot: self._servos[loop_name]
             for loop_name, loop in self._station.loops.items()
-            if loop.servo.instrument == name and loop_name in self._servos
+            if isinstance(loop.servo, AnalogServoEntry) and loop.servo.instrument == name and loop_name in self._servos
         }
+        for slot, module in self._station.instruments[name].slots.items():
+            if module == SERVO_MODULE and slot not in servos:
+                servos[slot] = self._converters.idle_servo()
         return SimulatedSIM900(self.table, servos, self.rng(name))
 
     def piezo_amplifier(self, name: str) -> WireInstrument:
@@ -254,20 +221,18 @@ class _Wiring:
         return self.table.sensors[0].probe_power_w if self.table.sensors else 0.0
 
     def digitizer(self, name: str) -> WireInstrument:
-        digitizer = self._station.digitizer
-        wired = digitizer.inputs if digitizer is not None and digitizer.instrument == name else {}
-        inputs = DetectorInputs(
-            self.table.detectors, {number: int(label.removeprefix("bhd")) - 1 for label, number in wired.items()}
-        )
-        slow = self._slow_inputs(name)
-        return SimulatedRedPitaya(self.table, inputs, slow, self._pins[name], {}, self.rng(name), variant="4-input")
+        boards = () if self._station.digitizer is None else self._station.digitizer.boards
+        place = next((place for place, board in enumerate(boards) if board.instrument == name), None)
+        if place is None:
+            return self._red_pitaya(name, self._converters.fast_inputs(name), {}, "4-input")
+        detectors = {number: int(label.removeprefix("bhd")) - 1 for label, number in boards[place].inputs.items()}
+        cables = [None, *self._trigger_cables, None][place : place + 2]
+        return self._red_pitaya(name, DetectorInputs(self._records, detectors), {}, "4-input", *cables)
 
     def scan_board(self, name: str) -> WireInstrument:
         scan = self._station.scan
-        slow = self._slow_inputs(name)
         if scan is None or scan.instrument != name:
-            unwired = DetectorInputs(self.table.detectors, {})
-            return SimulatedRedPitaya(self.table, unwired, slow, self._pins[name], {}, self.rng(name), variant="125-14")
+            return self._red_pitaya(name, self._converters.fast_inputs(name), {}, "125-14")
         length = LengthScan(
             self.table.source,
             self._piezos["opa_length"],
@@ -276,8 +241,30 @@ class _Wiring:
             scan.transmission_input,
             self._seed,
         )
-        outputs = {scan.output: length}
-        return SimulatedRedPitaya(self.table, length, slow, self._pins[name], outputs, self.rng(name), variant="125-14")
+        return self._red_pitaya(name, length, {scan.output: length}, "125-14")
+
+    def _red_pitaya(
+        self,
+        name: str,
+        fast: FastInputs,
+        outputs: Mapping[int, GeneratorPort],
+        variant: str,
+        from_before: TriggerCable | None = None,
+        to_next: TriggerCable | None = None,
+    ) -> WireInstrument:
+        board = SimulatedRedPitaya(
+            self.table,
+            fast,
+            self._slow_inputs(name),
+            self._pins[name],
+            outputs,
+            self.rng(name),
+            variant=variant,
+            from_before=from_before,
+            to_next=to_next,
+        )
+        board.pins.drive(self._converters.slow_outputs(name))
+        return board
 
     def _slow_inputs(self, name: str) -> _SlowInputs:
         sources: dict[str, Callable[[], float]] = {}
@@ -293,9 +280,11 @@ class _Wiring:
             return lambda: TRANSMISSION_MONITOR_V * source.transmission_now()
         if name == "seed_power":
             return source.seed_monitor_volts
+        if name.startswith("cavity"):
+            return self.table.sensors[int(name.removeprefix("cavity")) - 1].cavity.transmission_volts
         if name.startswith("lo"):
             return self.table.sensors[int(name.removeprefix("lo")) - 1].dc_volts
-        return lambda: 0.0
+        return self._converters.monitor_signal(name)
 
     def _pins_changed(self) -> None:
         for name, shutter in self._station.shutters.items():

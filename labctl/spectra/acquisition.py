@@ -25,6 +25,8 @@ HANN_ENBW_BINS = 1.5
 HANN_RBW_BINS = 1.4406
 """-3 dB width of the Hann window's power response, in bins of one over the record length."""
 NEGLIGIBLE_CORRELATION = 1e-4
+FFT_RECORD_TIMES_RBW = 1.5
+"""Length of the record of one FFT times the RBW that it has."""
 
 
 class FilterShape(StrEnum):
@@ -95,13 +97,21 @@ class Acquisition:
         averaging: Averaging = Averaging.POWER,
         detector: Detector = Detector.SAMPLE,
         sweep_rate_hz_per_s: float | None = None,
+        detector_time_s: float | None = None,
+        log_video: bool = False,
     ) -> Self:
         """Conventions of a spectrum analyzer's trace behind its Gaussian filter.
 
         Give `sweep_rate_hz_per_s` for a swept trace; without it, neighbours correlate as in FFT mode.
+        `detector_time_s` is how long the detector averages for one point, where that and not the video filter does (the
+        RMS and average detectors of Rohde & Schwarz); `log_video` where the video filter averages decibels whatever
+        `averaging` is (their other detectors). These three are what a driver's `PointAveraging` holds.
         """
-        per_trace = effective_averages(rbw_hz, vbw_hz)
-        swept = sweep_rate_hz_per_s is not None
+        if detector_time_s is not None:
+            samples = per_trace = detector_averages(rbw_hz, detector_time_s, fft=sweep_rate_hz_per_s is None)
+        else:
+            samples = effective_averages(rbw_hz, vbw_hz)
+            per_trace = averages_of_log_video(samples, averaging) if log_video else samples
         return cls(
             rbw_hz=rbw_hz,
             enbw_hz=GAUSSIAN_ENBW_PER_RBW * rbw_hz,
@@ -111,9 +121,9 @@ class Acquisition:
             effective_k=averages * per_trace,
             vbw_hz=vbw_hz,
             detector=detector,
-            independent_spacing_hz=swept_independent_spacing(rbw_hz, vbw_hz, sweep_rate_hz_per_s)
-            if swept and sweep_rate_hz_per_s is not None
-            else None,
+            independent_spacing_hz=None
+            if sweep_rate_hz_per_s is None
+            else _independent_spacing(rbw_hz, samples, sweep_rate_hz_per_s),
         )
 
     @classmethod
@@ -204,12 +214,52 @@ def effective_averages(rbw_hz: float, vbw_hz: float) -> float:
     return max(1.0, 1 / (math.pi * vbw_hz * integral))
 
 
+def detector_averages(rbw_hz: float, time_s: float, *, fft: bool) -> float:
+    """Number K of independent power averages in one point that a detector averages over `time_s` of a sweep (>= 1).
+
+    In an FFT the time is filled with records of 1.5 / RBW one after another, each of which is one average. Swept, with
+    B the RBW and T the time on one point: K = T / Int_{-T}^{T} (1 - |t|/T) exp(-b t^2) dt, b = (pi B)^2 / (2 ln 2); the
+    integral is sqrt(pi/b) erf(T sqrt(b)) - (1 - exp(-b T^2)) / (b T), and K is 1.505 B T for long times.
+    """
+    if not (rbw_hz > 0 and time_s > 0):
+        raise AnalysisRefused(f"RBW {rbw_hz!r} Hz and a detector time of {time_s!r} s must both be positive.")
+    if fft:
+        return max(1.0, time_s * rbw_hz / FFT_RECORD_TIMES_RBW)
+    b = (math.pi * rbw_hz) ** 2 / (2 * math.log(2.0))
+    z = math.sqrt(b) * time_s
+    if z < NEGLIGIBLE_CORRELATION:
+        return 1.0
+    return max(1.0, z / (math.sqrt(math.pi) * math.erf(z) + math.expm1(-z * z) / z))
+
+
+def averages_of_log_video(k: float, averaging: Averaging) -> float:
+    """Effective number of averages of a video signal that is the mean of `k` logarithms of noise power.
+
+    Averaged in decibels it is `k`. Power p = exp(mean ln p_i) is skewed: its relative variance is
+    [Gamma(1+2/k) / Gamma(1+1/k)^2]^k - 1, more than 1/k, and that of the voltage the same with half the exponents. The
+    level is low by up to 2.507 dB all the same, which no average mends.
+    """
+    if averaging is Averaging.LOG:
+        return k
+    exponent = 0.5 if averaging is Averaging.VOLTAGE else 1.0
+    return _relative_variance_of_log_mean(exponent, 1.0) / _relative_variance_of_log_mean(exponent, k)
+
+
+def _relative_variance_of_log_mean(exponent: float, k: float) -> float:
+    step = exponent / k
+    return math.expm1(k * (math.lgamma(1 + 2 * step) - 2 * math.lgamma(1 + step)))
+
+
 def swept_independent_spacing(rbw_hz: float, vbw_hz: float, sweep_rate_hz_per_s: float) -> float:
     """Distance in Hz between independent points of a swept trace.
 
     The sweep spends 1.505 RBW / rate seconds on each RBW-wide cell, which holds that time times 1.505 RBW independent
     samples; each displayed point has used up K of them.
     """
+    return _independent_spacing(rbw_hz, effective_averages(rbw_hz, vbw_hz), sweep_rate_hz_per_s)
+
+
+def _independent_spacing(rbw_hz: float, samples: float, sweep_rate_hz_per_s: float) -> float:
     if not sweep_rate_hz_per_s > 0:
         raise AnalysisRefused(f"A sweep rate of {sweep_rate_hz_per_s!r} Hz/s makes no sense.")
-    return effective_averages(rbw_hz, vbw_hz) * sweep_rate_hz_per_s / (GAUSSIAN_INDEPENDENCE_PER_RBW * rbw_hz)
+    return samples * sweep_rate_hz_per_s / (GAUSSIAN_INDEPENDENCE_PER_RBW * rbw_hz)

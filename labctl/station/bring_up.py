@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.simulation.wiring import Simulation, simulate
@@ -21,6 +23,15 @@ class Link:
     clock: Clock
     visa_library: object
     simulation: Simulation | None
+
+    def keep_truth(self, run: Path, write: Callable[[Path, bytes], None], *, ended: bool = False) -> None:
+        """Keep what is true of a simulated table in the folder of a run, for a comparison afterwards; nothing is known
+        of a real one.
+
+        `write` makes a file durable; once the run has `ended`, what happened to the table is kept too.
+        """
+        if self.simulation is not None:
+            self.simulation.write_truth(run, write, ended=ended)
 
 
 def link_to(file: StationFile) -> Link:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -11,14 +12,18 @@ from typing import Any, TypeVar
 from drivers.base import Driver
 from drivers.pfeiffer.tpg import PfeifferTPG
 from drivers.thorlabs.ted4015 import ThorlabsTED4015
-from labctl.configuration.station_file import StationFile
+from labctl.configuration.servos import PiezoOutput, SoftwareServo
+from labctl.configuration.station_file import Loop, PiezoLimits, StationFile
 from labctl.errors import ConfigurationError, LabError
+from labctl.station.bindings.converters import SteeredPiezo
+from labctl.station.bindings.digitizer_chain import BoardInputs, ChainedDigitizer, rows_of_detectors
 from labctl.station.bindings.environment import BoundOven, BoundPicomotor, PinShutter, SlowMonitor
 from labctl.station.bindings.light import BoundLaser, BoundPowerMeter
 from labctl.station.bindings.loops import BoundLengthScan, BoundPiezo, BoundServo
 from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitizer, PinSwitch
 from labctl.station.bindings.ramped_oven import BoundRampedOven
 from labctl.station.bindings.rotation import BoundRotator
+from labctl.station.bindings.software_servo import SoftwareServo as BoundSoftwareServo
 from labctl.station.bindings.tone import BoundTone
 from labctl.station.bindings.vacuum import BoundMksGauge, BoundTpgGauge
 from labctl.station.clock import Clock
@@ -26,7 +31,7 @@ from labctl.station.driver_registry import REGISTRY
 from labctl.station.leases import Leases
 from labctl.station.ledger import SettingsLedger
 from labctl.station.limits import Limit
-from labctl.station.opening import Answer, require_all
+from labctl.station.opening import Answer, require_all, require_model
 from labctl.station.roles import (
     Digitizer,
     Gauge,
@@ -42,8 +47,11 @@ from labctl.station.roles import (
     ToneSource,
     TunableLaser,
 )
+from labctl.station.software_loops import bind_software_servo
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,8 @@ class Station:
     """Roles of one table over its open drivers.
 
     A role that the station file does not have raises `ConfigurationError` when it is asked for, so a small table runs
-    what it can.
+    what it can. `on_trouble` is told what a servo that labctl is itself has to say, with the name of its loop first: a
+    missed deadline, a loop that opened; it may be called from the clock's thread.
     """
 
     def __init__(self, file: StationFile, answers: dict[str, Answer], clock: Clock) -> None:
@@ -82,6 +91,7 @@ class Station:
         self.ledger = SettingsLedger()
         self._drivers = require_all(answers)
         self._ramped_oven: BoundRampedOven | None = None
+        self.on_trouble: Callable[[str, str], None] = lambda name, sentence: log.warning(sentence)
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)
 
@@ -103,8 +113,18 @@ class Station:
     def digitizer(self) -> Digitizer:
         """Return the digitizer of the detectors."""
         entry = _needed(self.file.digitizer, "[digitizer]")
-        inputs = [entry.inputs[f"bhd{number}"] for number in range(1, self.file.station.sensors + 1)]
-        return BoundDigitizer(self._driver(entry.instrument), inputs, entry.gain, entry.decimation, self.clock)
+        detectors = [f"bhd{number}" for number in range(1, self.file.station.sensors + 1)]
+        wired = {name: number for board in entry.boards for name, number in board.inputs.items()}
+        if missing := [name for name in detectors if name not in wired]:
+            raise ConfigurationError(f"[digitizer] has no input for {', '.join(missing)}.", remedy="Add it to inputs.")
+        if not entry.chain:
+            inputs = [wired[name] for name in detectors]
+            return BoundDigitizer(self._driver(entry.instrument), inputs, entry.gain, entry.decimation, self.clock)
+        boards = [
+            BoardInputs(self._driver(board.instrument), rows_of_detectors(board.inputs, detectors))
+            for board in entry.boards
+        ]
+        return ChainedDigitizer(boards, entry.gain, entry.decimation, self.clock)
 
     @cached_property
     def oven(self) -> TemperatureController:
@@ -137,14 +157,22 @@ class Station:
         }
 
     @cached_property
-    def servos(self) -> dict[str, BoundServo]:
+    def servos(self) -> dict[str, BoundServo | BoundSoftwareServo]:
         """Return the servo of each loop."""
-        return {
-            name: BoundServo(
-                name, self._driver(loop.servo.instrument).modules[loop.servo.slot], loop.output_limit, self.clock
-            )
-            for name, loop in self.file.loops.items()
-        }
+        return {name: self._servo(name, loop) for name, loop in self.file.loops.items()}
+
+    def _servo(self, name: str, loop: Loop) -> BoundServo | BoundSoftwareServo:
+        entry = loop.servo
+        if isinstance(entry, SoftwareServo):
+            limits = _needed(self.file.piezo_limits, "[piezo_limits]")
+            return bind_software_servo(name, loop, entry, limits, self, lambda text: self.on_trouble(name, text))
+        return BoundServo(name, self._driver(entry.instrument).modules[entry.slot], loop.output_limit, self.clock)
+
+    def _software_servos(self) -> Iterator[BoundSoftwareServo]:
+        """Return those that were bound so far."""
+        for servo in self.__dict__.get("servos", {}).values():
+            if isinstance(servo, BoundSoftwareServo):
+                yield servo
 
     @cached_property
     def piezos(self) -> dict[str, BoundPiezo]:
@@ -154,16 +182,17 @@ class Station:
         limits = _needed(self.file.piezo_limits, "[piezo_limits]")
         wired = {name: loop.piezo for name, loop in self.file.loops.items()} | dict(self.file.piezos)
         return {
-            name: BoundPiezo(
-                name,
-                self._driver(entry.instrument).channels[entry.channel],
-                Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum"),
-                limits.slew,
-                self.clock,
-                self._servo_at_piezo(name, limits.servo_gain),
-            )
+            name: self._piezo(name, self._driver(entry.instrument).channels[entry.channel], limits)
             for name, entry in wired.items()
         }
+
+    def _piezo(self, name: str, channel: Any, limits: PiezoLimits) -> BoundPiezo:
+        limit = Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum")
+        servo = self.file.loops[name].servo if name in self.file.loops else None
+        if isinstance(servo, SoftwareServo) and isinstance(servo.output, PiezoOutput):
+            return SteeredPiezo(name, channel, limit, limits.slew, self.clock, limits.servo_gain)
+        external_v = self._servo_at_piezo(name, limits.servo_gain)
+        return BoundPiezo(name, channel, limit, limits.slew, self.clock, external_v)
 
     def _servo_at_piezo(self, name: str, servo_gain: float) -> Callable[[], float]:
         if name not in self.file.loops:
@@ -275,7 +304,12 @@ class Station:
         return self._drivers[name]
 
     def rebind(self) -> None:
-        """Forget what the roles remember of their instruments: they start anew after an instrument was away."""
+        """Forget what the roles remember of their instruments: they start anew after an instrument was away.
+
+        Loops that labctl closes itself are opened where they are.
+        """
+        for servo in self._software_servos():
+            servo.hold()
         for name, value in vars(type(self)).items():
             if isinstance(value, cached_property):
                 self.__dict__.pop(name, None)
@@ -306,6 +340,8 @@ class Station:
             except Exception as error:
                 problems.append(f"{what} could not be made safe: {error}")
 
+        for servo in self._software_servos():  # nothing is sent, and none runs after a signal whose light is gone
+            attempt(f"servo {servo.name}", servo.hold)
         for name in sorted(self.file.shutters):
             attempt(f"shutter {name}", partial(self._close_shutter, name))
         if self.file.laser is not None:
@@ -325,7 +361,13 @@ class Station:
         return problems
 
     def close(self) -> None:
-        """Close every link; instruments keep their state."""
+        """Close every link; instruments keep their state, and a loop that labctl closes itself the output it has."""
+        for servo in self._software_servos():
+            if servo.closed:
+                self.on_trouble(
+                    servo.name, f"{servo.name}: its servo is this program, which ends: the output stays where it is."
+                )
+            servo.hold()
         if self._ramped_oven is not None:
             self._ramped_oven.stop_ramp()
         for driver in self._drivers.values():
@@ -366,7 +408,7 @@ class Station:
     def _health(self, name: str, driver: Driver) -> Health:
         started = time.perf_counter()
         try:
-            driver.read_identity()
+            require_model(name, self.file.instruments[name], driver.read_identity())
         except LabError as error:
             return Health(name, False, time.perf_counter() - started, str(error))
         return Health(name, True, time.perf_counter() - started)

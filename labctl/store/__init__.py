@@ -8,6 +8,7 @@ A run is a folder: `manifest.json` before anything moves, `run.db` while it happ
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
 from labctl.store.records import (
+    AskedSetting,
     EndRecord,
     EventRecord,
     InstrumentSnapshot,
@@ -24,6 +25,7 @@ from labctl.store.records import (
 from labctl.store.writer import RunWriter
 
 __all__ = [
+    "AskedSetting",
     "Catalogue",
     "EndRecord",
     "EventRecord",

@@ -19,7 +19,7 @@ from labctl.store.failures import reported
 from labctl.store.hold import reading
 
 RUN_DATABASE = "run.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # one more table does not raise it: older readers pass it over, newer ones do without
 APPLICATION_ID = 0x6C616263  # "labc": tells `file` and us whose database this is
 
 _WAIT_FOR_OTHERS_S = 5.0
@@ -51,6 +51,10 @@ CREATE TABLE steps (
 CREATE TABLE snapshots (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, driver TEXT NOT NULL, address TEXT NOT NULL,
     identity TEXT NOT NULL, settings TEXT NOT NULL
+);
+CREATE TABLE asked_settings (
+    id INTEGER PRIMARY KEY, instrument TEXT NOT NULL, setting TEXT NOT NULL, value TEXT NOT NULL, unit TEXT NOT NULL,
+    source TEXT NOT NULL, UNIQUE (instrument, setting)
 );
 """
 

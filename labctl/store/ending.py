@@ -76,6 +76,7 @@ def _write_data(run: RunFolder, end: EndRecord, problems: list[str]) -> None:
         _readable(problems, lambda: rows.events(connection), []),
         steps=_readable(problems, lambda: rows.steps(connection), []),
         snapshots=_readable(problems, lambda: rows.snapshots(connection), []),
+        asked_settings=_readable(problems, lambda: rows.asked_settings(connection) or [], []),
         end=end,
     )
 

@@ -28,6 +28,7 @@ from labctl.store import json_codec
 from labctl.store.durable import aside, commit
 from labctl.store.failures import store_error
 from labctl.store.records import (
+    AskedSetting,
     ConventionValue,
     EndRecord,
     EventRecord,
@@ -55,6 +56,7 @@ def write_netcdf(
     *,
     steps: Iterable[StepRecord] = (),
     snapshots: Iterable[InstrumentSnapshot] = (),
+    asked_settings: Iterable[AskedSetting] = (),
     end: EndRecord | None = None,
 ) -> None:
     """Write the file aside, fsync it and rename it to `path`; traces are taken one by one.
@@ -68,6 +70,7 @@ def write_netcdf(
             with h5netcdf.File(sink, "w") as file:
                 contents = _Contents(file)
                 contents.add_run(manifest, list(steps), list(snapshots), end)
+                contents.add_settings(list(asked_settings))
                 contents.add_events(list(events))
                 for result in results.values():
                     contents.add_result(result)
@@ -181,6 +184,10 @@ class _Contents:
             attributes["state"] = end.state.value
             attributes["reason"] = _printable(end.reason)
             attributes["coverage"] = _printable(end.coverage)
+
+    def add_settings(self, asked: list[AskedSetting]) -> None:
+        """What settings were last asked to be, as an attribute of the file."""
+        self._file.attrs["asked_settings"] = _json(asked, "asked settings")
 
     def add_events(self, events: list[EventRecord]) -> None:
         """Events as four variables along one dimension; absent when nothing happened."""

@@ -10,6 +10,7 @@ from labctl.store.documents import read_end, read_manifest
 from labctl.store.failures import reported
 from labctl.store.hold import run_is_alive
 from labctl.store.records import (
+    AskedSetting,
     EndRecord,
     EventRecord,
     InstrumentSnapshot,
@@ -107,6 +108,11 @@ class RunReader:
         """Instruments identified after the run began; those known before are in the manifest."""
         with self._database.connection() as connection:
             return rows.snapshots(connection)
+
+    def asked_settings(self) -> list[AskedSetting] | None:
+        """What labctl last asked of every setting of every instrument; None of a run made before this was kept."""
+        with self._database.connection() as connection:
+            return rows.asked_settings(connection)
 
 
 def state_of(folder: Path) -> tuple[RunState, EndRecord | None]:

@@ -131,6 +131,20 @@ class InstrumentSnapshot:
 
 
 @dataclass(frozen=True)
+class AskedSetting:
+    """What a setting of an instrument was last asked to be, in `unit` ("" where it is not known).
+
+    `source` is the step during which it was asked.
+    """
+
+    instrument: str
+    setting: str  # "module_1.integral_gain"
+    value: Any
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything needed to repeat the run, written before anything moves.
 

@@ -16,6 +16,7 @@ from labctl.store import json_codec
 from labctl.store.blobs import from_blob, parse_shape, to_blob
 from labctl.store.documents import settings_from
 from labctl.store.records import (
+    AskedSetting,
     EventRecord,
     InstrumentSnapshot,
     NamedResult,
@@ -117,6 +118,22 @@ def insert_snapshot(connection: sqlite3.Connection, snapshot: InstrumentSnapshot
     )
 
 
+def upsert_asked_setting(connection: sqlite3.Connection, asked: AskedSetting) -> None:
+    """Insert what a setting was asked to be, or replace what it was asked to be before."""
+    connection.execute(
+        "INSERT INTO asked_settings (instrument, setting, value, unit, source) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (instrument, setting) DO UPDATE SET value = excluded.value, unit = excluded.unit, "
+        "source = excluded.source",
+        (
+            storable(asked.instrument),
+            storable(asked.setting),
+            storable(json_codec.encode(asked.value, f"{asked.instrument}.{asked.setting}")),
+            storable(asked.unit),
+            storable(asked.source),
+        ),
+    )
+
+
 def trace_infos(connection: sqlite3.Connection) -> list[TraceInfo]:
     """All traces in the order of their arrival, without their numbers."""
     rows = connection.execute(f"SELECT {_INFO_COLUMNS} FROM traces ORDER BY traces.id")
@@ -214,6 +231,17 @@ def snapshots(connection: sqlite3.Connection) -> list[InstrumentSnapshot]:
     return [
         InstrumentSnapshot(name, driver, address, identity, settings_from(settings, f"Snapshot of {name}"))
         for name, driver, address, identity, settings in rows
+    ]
+
+
+def asked_settings(connection: sqlite3.Connection) -> list[AskedSetting] | None:
+    """What every setting was last asked to be, in the order in which they were first asked; None before it was kept."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked_settings'").fetchone() is None:
+        return None
+    rows = connection.execute("SELECT instrument, setting, value, unit, source FROM asked_settings ORDER BY id")
+    return [
+        AskedSetting(instrument, setting, json_codec.decode(value, f"{instrument}.{setting}"), unit, source)
+        for instrument, setting, value, unit, source in rows
     ]
 
 

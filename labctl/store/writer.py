@@ -20,6 +20,7 @@ from labctl.store.failures import reported
 from labctl.store.hold import Hold
 from labctl.store.owner import Purpose
 from labctl.store.records import (
+    AskedSetting,
     EndRecord,
     EventRecord,
     InstrumentSnapshot,
@@ -113,6 +114,14 @@ class RunWriter:
         with self._writing("store instrument snapshots") as connection:
             for snapshot in snapshots:
                 rows.insert_snapshot(connection, snapshot)
+
+    def keep_settings(self, asked: Sequence[AskedSetting]) -> None:
+        """Store what settings were asked to be, all or none; a later value of the same setting replaces it."""
+        if not asked:
+            return
+        with self._writing("store the settings") as connection:
+            for setting in asked:
+                rows.upsert_asked_setting(connection, setting)
 
     def step(self, record: StepRecord) -> None:
         """Enter a step in the journal, or bring the entry of the same name and attempt up to date."""

@@ -78,7 +78,7 @@ def test_help_needs_no_numpy() -> None:
 def test_talk_sends_questions_and_asks_before_anything_else(tmp_path: Path) -> None:
     log = tmp_path / "traffic.log"
     assert "3.000000000000E+06" in labctl("talk", "analyzer", "BAND?", "--log", log)
-    assert "WRITE:BAND?" in log.read_text()
+    assert "> BAND?" in log.read_text()
     refused = run_labctl("talk", "analyzer", "BAND 10")
     assert refused.returncode == 1 and "Add --write" in refused.stderr
     labctl("talk", "analyzer", "BAND 10", "--write")

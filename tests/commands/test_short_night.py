@@ -66,6 +66,16 @@ def test_the_numbers_are_those_of_the_table(finished: Path) -> None:
     assert abs(results["source.squeezing_db"].value + 7.05) < 3 * results["source.squeezing_db"].sigma
 
 
+def test_what_was_asked_of_the_instruments_is_kept(finished: Path) -> None:
+    asked = RunReader(finished).asked_settings()
+    assert asked is not None and len(asked) > 100
+    by_name = {(one.instrument, one.setting): one for one in asked}
+    target = by_name["oven", "ch_1.target_temperature_c"]
+    assert (target.value, target.unit, target.source) == (35.0, "degC", "warm_oven")
+    assert by_name["piezo_a", "ch_x.voltage"].value == 0.0
+    assert by_name["piezo_a", "ch_x.voltage"].source == "make safe"
+
+
 def test_the_run_opens_in_one_line(finished: Path) -> None:
     with xarray.open_dataset(finished / "data.nc") as data:
         assert "joint_signal" in data
@@ -82,11 +92,12 @@ def test_every_trace_says_how_it_was_taken(finished: Path) -> None:
 
 
 def test_one_seed_gives_one_file_and_another_seed_another(finished: Path, short_recipe: Path, tmp_path: Path) -> None:
-    again = night(short_recipe, tmp_path / "again", "--seed", "1")
+    again = night(short_recipe, tmp_path / "again", "--seed", "1", "--log-traffic", "lo1", "--log-traffic", "analyzer")
     other = night(short_recipe, tmp_path / "other", "--seed", "2")
     assert again.returncode == other.returncode == 0, again.stderr + other.stderr
     first = (finished / "results.json").read_bytes()
-    assert (only_run(tmp_path / "again") / "results.json").read_bytes() == first
+    assert (only_run(tmp_path / "again") / "results.json").read_bytes() == first  # logging takes no lab time
+    assert (only_run(tmp_path / "again") / "traffic-servos.log").stat().st_size > 100_000
     assert (only_run(tmp_path / "other") / "results.json").read_bytes() != first
 
 
@@ -112,6 +123,8 @@ def test_kill_leaves_a_run_that_says_so_and_can_be_recovered(short_recipe: Path,
     assert "of 14 steps" in reader.coverage
     kept = [trace.name for trace in reader.traces()]
     assert {"sensor1.dark_floor", "joint.shot_floor"} <= set(kept)
+    asked = {(one.instrument, one.setting): one.value for one in reader.asked_settings() or ()}
+    assert asked["servos", "module_1.closed"] is True  # as far as it was written
     assert not (run / "end.json").exists() or (run / "end.json").stat().st_size == 0
 
     shown = subprocess.run([*LABCTL, "show", str(run)], capture_output=True, text=True, timeout=60, check=True)

@@ -99,6 +99,23 @@ def test_a_mutated_station_file(content: dict[str, Any], write: Callable[..., Pa
     _opens_or_is_refused_plainly(write(content), load_station, StationFile)
 
 
+FAULTY_BACKEND = {
+    "kind": "simulated",
+    "faults": [
+        {"instrument": "oven", "kind": "bad_crc", "after": "20 min", "lasting": 30.0},
+        {"instrument": "analyzer", "kind": "missing"},
+        {"instrument": "oven", "kind": "open_sensor", "channel": 1},
+    ],
+}
+
+
+@_quiet
+@given(backend=_mutated(FAULTY_BACKEND))
+def test_mutated_faults_of_instruments(backend: dict[str, Any], write: Callable[..., Path]) -> None:
+    content = tomllib.loads(STATION) | {"backend": backend}
+    _opens_or_is_refused_plainly(write(content), load_station, StationFile)
+
+
 @_quiet
 @given(content=_mutated(tomllib.loads(RECIPE)))
 def test_a_mutated_recipe(content: dict[str, Any], write: Callable[..., Path]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymeasure.test import expected_protocol
 
 from drivers.errors import BadReply, Refused, WrongInstrument
-from drivers.redpitaya.channels import decimation_factor
+from drivers.redpitaya.forms import decimation_factor
 from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya4Input, RedPitaya125_14
 
 OK = ("SYST:ERR?", '0,"No error"')
@@ -32,14 +32,101 @@ BOARD_PROPERTIES = [
     ("byte_order", "ACQ:DATA:BYTE:ORDER", "BEND", "BEND", "BEND"),
     ("trigger_level", "ACQ:TRig:LEV", "0.125", 0.125, "0.125"),
     ("trigger_delay", "ACQ:TRig:DLY", "-8192", -8192, "-8192"),
+    ("trigger_delay_s", "ACQ:TRig:DLY:NS", "-64000", -64e-6, "-64000"),
+    ("trigger_hysteresis", "ACQ:TRig:HYST", "0.01", 0.01, "0.01"),
+    ("external_trigger_holdoff", "ACQ:TRig:EXT:DEBouncer:US", "500", 500e-6, "500"),
+    ("split_trigger", "ACQ:SPLIT:TRig", "1", True, "ON"),
+    ("split_trigger", "ACQ:SPLIT:TRig", "0", False, "OFF"),
+    ("heartbeat_light", "LED:HB", "ON", True, "ON"),
+    ("card_light", "LED:MMC", "OFF", False, "OFF"),
+    ("network_light", "LED:ETH", "ON", True, "ON"),
 ]
 
 
 @pytest.mark.parametrize(("name", "header", "reply", "value", "sent"), BOARD_PROPERTIES)
 def test_setting_of_the_board(name: str, header: str, reply: str, value: Any, sent: str) -> None:
     with expected_protocol(RedPitaya125_14, [(f"{header}?", reply), (f"{header} {sent}", None), OK]) as board:
-        assert getattr(board, name) == value
+        assert getattr(board, name) == (pytest.approx(value) if isinstance(value, float) else value)
         setattr(board, name, value)
+
+
+INPUT_PROPERTIES = [
+    ("trigger_level", "ACQ:TRig:LEV:CH3", "-0.25", -0.25, "-0.25"),
+    ("decimation", "ACQ:DEC:Factor:CH3", "17", 17, "17"),
+    ("averaging", "ACQ:AVG:CH3", "OFF", False, "OFF"),
+    ("trigger_delay", "ACQ:TRig:DLY:CH3", "8192", 8192, "8192"),
+]
+
+
+@pytest.mark.parametrize(("name", "header", "reply", "value", "sent"), INPUT_PROPERTIES)
+def test_setting_of_an_input(name: str, header: str, reply: str, value: Any, sent: str) -> None:
+    with expected_protocol(RedPitaya4Input, [(f"{header}?", reply), (f"{header} {sent}", None), OK]) as board:
+        assert getattr(board.inputs[3], name) == value
+        setattr(board.inputs[3], name, value)
+
+
+def test_state_of_an_input() -> None:
+    exchange = [
+        ("ACQ:SRATe:CH2?", "  1953125 Hz"),
+        ("ACQ:TRig:STAT:CH2?", "TD"),
+        ("ACQ:TRig:FILL:CH2?", "0"),
+        ("ACQ:TS:CH2?", "1500000000"),
+    ]
+    with expected_protocol(RedPitaya4Input, exchange) as board:
+        two = board.inputs[2]
+        assert two.sample_rate_hz == 1953125.0
+        assert two.trigger_status == "TD"
+        assert two.filled == 0
+        assert two.triggered_at == 1.5
+
+
+def test_an_input_on_its_own() -> None:
+    exchange = [
+        *[("ACQ:DEC:Factor:CH2 8", None), OK, ("ACQ:TRig:DLY:CH2 8192", None), OK],
+        *[("ACQ:START:CH2", None), ("ACQ:TRig:CH2 CH1_AE", None), OK],
+        ("ACQ:TRig:STAT:CH2?", "WAIT"),
+        ("ACQ:TRig:FILL:CH2?", "0"),
+        ("ACQ:TRig:FILL:CH2?", "1"),
+        *PREPARE,
+        ("ACQ:SOUR2:DATA:Old:N? 2", b"#18" + np.array([0.5, -0.5], dtype="<f4").tobytes()),
+        OK,
+        *[("ACQ:STOP:CH2", None), OK],
+    ]
+    with expected_protocol(RedPitaya125_14, exchange) as board:
+        two = board.inputs[2]
+        two.arm(8, "CH1_AE")
+        assert not two.is_triggered()
+        with pytest.raises(Refused, match=r"no complete record after 'ACQ:TRig:FILL:CH2\?'"):
+            two.read_record(2)
+        np.testing.assert_array_equal(two.read_record(2), [0.5, -0.5])
+        two.stop()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("trigger_level", 20.1), ("decimation", 9), ("averaging", "ON"), ("trigger_delay", 0.5), ("trigger_delay", -8193)],
+)
+def test_values_out_of_range_of_an_input_are_not_sent(setting: str, value: Any) -> None:
+    with expected_protocol(RedPitaya4Input, []) as board:
+        with pytest.raises(ValueError):
+            setattr(board.inputs[1], setting, value)
+        with pytest.raises(ValueError):
+            board.inputs[1].arm(8, "AWG_PE")
+        with pytest.raises(ValueError):
+            board.inputs[1].read_record(BUFFER_SAMPLES + 1)
+
+
+def test_places_in_the_buffer() -> None:
+    exchange = [("ACQ:BUF:SIZE?", "16384"), ("ACQ:WPOS?", "12"), ("ACQ:TPOS?", "8204")]
+    with expected_protocol(RedPitaya125_14, exchange) as board:
+        assert (board.buffer_size, board.write_position, board.trigger_position) == (16384, 12, 8204)
+
+
+def test_lights() -> None:
+    exchange = [("DIG:PIN? LED7", "1"), ("DIG:PIN LED7,0", None), OK]
+    with expected_protocol(RedPitaya125_14, exchange) as board:
+        assert board.lights["LED7"].lit is True
+        board.lights["LED7"].lit = False
 
 
 OUTPUT_PROPERTIES = [
@@ -170,6 +257,11 @@ def test_configure_never_exceeds_the_range_on_the_way(old_amplitude: str, new: A
         ("trigger_level", 21.0),
         ("trigger_delay", -8193),
         ("trigger_delay", 0.5),
+        ("trigger_delay_s", 2.2),
+        ("trigger_hysteresis", -0.1),
+        ("external_trigger_holdoff", 0.01),
+        ("split_trigger", "ON"),
+        ("heartbeat_light", 2),
     ],
 )
 def test_values_out_of_range_are_not_sent(setting: str, value: Any) -> None:
@@ -241,6 +333,24 @@ def test_records_with_and_without_a_line_end_after_the_block(after: bytes) -> No
         assert board.trigger_status == "TD"
     assert records.dtype == np.float64
     np.testing.assert_array_equal(records, [[0.25, -0.5, tricky], [1.0, 0.0, -1.0]])
+
+
+@pytest.mark.parametrize(("side", "samples"), [("PRE_TRIG", 3), ("POST_TRIG", 3), ("PRE_POST_TRIG", 5)])
+def test_samples_around_the_trigger(side: str, samples: int) -> None:
+    exchange = [
+        ("ACQ:TRig:FILL?", "0"),
+        ("ACQ:TRig:FILL?", "1"),
+        *PREPARE,
+        (f"ACQ:SOUR2:DATA:TRig? 2,{side}", block([0.25] * samples, b"")),
+        OK,
+    ]
+    with expected_protocol(RedPitaya125_14, exchange) as board:
+        with pytest.raises(Refused, match="no complete record"):
+            board.read_around_trigger([2], 2, side)
+        assert board.read_around_trigger([2], 2, side).shape == (1, samples)
+        for wrong in (([2], 0), ([3], 2), ([1], 8192), ([1], 2, "AFTER")):
+            with pytest.raises(ValueError):
+                board.read_around_trigger(*wrong)
 
 
 def test_the_termination_character_is_back_after_a_record() -> None:
@@ -340,6 +450,11 @@ def test_garbage_from_the_error_queue(garbage: str) -> None:
         ("decimation", "ACQ:DEC:Factor?", "8.5"),
         ("averaging", "ACQ:AVG?", "MAYBE"),
         ("sample_rate_hz", "ACQ:SRATe?", "fast Hz"),
+        ("trigger_hysteresis", "ACQ:TRig:HYST?", "small"),
+        ("trigger_delay_s", "ACQ:TRig:DLY:NS?", "128 ns"),
+        ("split_trigger", "ACQ:SPLIT:TRig?", "2"),
+        ("write_position", "ACQ:WPOS?", "1.5"),
+        ("network_light", "LED:ETH?", "DIM"),
         ("trigger_status", "ACQ:TRig:STAT?", "T"),
         ("filled", "ACQ:TRig:FILL?", "2"),
         ("data_format", "ACQ:DATA:FORMAT?", "XML"),

@@ -4,134 +4,34 @@ from __future__ import annotations
 
 from unittest.mock import MagicMock
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pymeasure.test import expected_protocol
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
 
 from drivers.errors import BadReply, InstrumentError, Refused
 from drivers.rohdeschwarz.detection import DETECTION, detection_of, sweep_detection
 from drivers.rohdeschwarz.fsv import RohdeSchwarzFSV
-from drivers.sweep import SweepSettings
+from drivers.sweep import PointAveraging, SweepSettings
 
 NO_ERROR = (":SYST:ERR?", '0,"No error"')
-SETTINGS: list[tuple[str, str, object, str, str]] = [
-    # property, header, value, as sent, as answered
-    ("frequency_start_hz", "FREQ:STAR", 4276123.456, "4276123.456", "4276123.456"),
-    ("frequency_stop_hz", "FREQ:STOP", 4.5e6, "4500000", "4500000"),
-    ("frequency_center_hz", "FREQ:CENT", 12345678901.2, "12345678901.2", "12345678901.2"),
-    ("frequency_span_hz", "FREQ:SPAN", 0.0, "0", "0"),
-    ("resolution_bandwidth_hz", "BAND", 10.0, "10", "10"),
-    ("resolution_bandwidth_auto", "BAND:AUTO", True, "1", "1"),
-    ("video_bandwidth_hz", "BAND:VID", 1.0, "1", "1"),
-    ("video_bandwidth_auto", "BAND:VID:AUTO", False, "0", "0"),
-    ("filter_type", "BAND:TYPE", "NORM", "NORM", "NORM"),
-    ("sweep_points", "SWE:POIN", 1001, "1001", "1001"),
-    ("sweep_time_s", "SWE:TIME", 1.5, "1.5", "1.5"),
-    ("sweep_time_auto", "SWE:TIME:AUTO", True, "1", "1"),
-    ("sweep_type", "SWE:TYPE", "FFT", "FFT", "FFT"),
-    ("sweep_mode", "SWE:MODE", "AUTO", "AUTO", "AUTO"),
-    ("sweep_count", "SWE:COUN", 50, "50", "50"),
-    ("continuous_sweep", "INIT:CONT", False, "0", "0"),
-    ("trigger_source", "TRIG:SOUR", "EXT", "EXT", "EXT"),
-    ("detector", "DET1", "RMS", "RMS", "RMS"),
-    ("average_type", "AVER:TYPE", "POW", "POW", "POW"),
-    ("trace_mode", "DISP:TRAC1:MODE", "AVER", "AVER", "AVER"),
-    ("attenuation_db", "INP:ATT", 10.0, "10", "10"),
-    ("attenuation_auto", "INP:ATT:AUTO", True, "1", "1"),
-    ("preamplifier", "INP:GAIN:STAT", True, "1", "1"),
-    ("reference_level_dbm", "DISP:TRAC1:Y:RLEV", -40.0, "-40", "-40"),
-    ("y_spacing", "DISP:TRAC1:Y:SPAC", "LOG", "LOG", "LOG"),
-    ("y_unit", "CALC:UNIT:POW", "DBM", "DBM", "DBM"),
-    ("data_format", "FORM", "REAL,32", "REAL,32", "REAL,32"),
-]
-LIMITS = [
-    ("frequency_start_hz", [-1.0, 85.1e9]),
-    ("frequency_stop_hz", [-1.0, 85.1e9]),
-    ("frequency_center_hz", [-1.0, 85.1e9]),
-    ("frequency_span_hz", [-1.0, 85.1e9]),
-    ("resolution_bandwidth_hz", [0.9, 81e6]),
-    ("video_bandwidth_hz", [0.9, 81e6]),
-    ("filter_type", ["DB3"]),
-    ("sweep_points", [100, 200002, 101.5]),
-    ("sweep_time_s", [0.0, 16001.0]),
-    ("sweep_type", ["SWEEP"]),
-    ("sweep_mode", ["auto"]),
-    ("sweep_count", [-1, 200001, 1.5]),
-    ("continuous_sweep", ["on", 2]),
-    ("trigger_source", ["EXT9"]),
-    ("detector", ["AVERage", "QPE"]),
-    ("average_type", ["RMS"]),
-    ("trace_mode", ["AVG"]),
-    ("attenuation_db", [-1.0, 80.0]),
-    ("preamplifier", ["yes"]),
-    ("reference_level_dbm", [-131.0, 31.0]),
-    ("y_spacing", ["DB"]),
-    ("y_unit", ["dBm"]),
-    ("data_format", ["REAL,64", "REAL"]),
-]
 
 
-def sweep_block(values: np.ndarray, dtype: str = "<f4") -> bytes:
-    payload = values.astype(dtype).tobytes()
-    return f"#{len(str(len(payload)))}{len(payload)}".encode() + payload
-
-
-def test_a_mock_adapter_and_a_name_are_enough() -> None:
-    assert RohdeSchwarzFSV(MagicMock(), name="analyzer").name == "analyzer"
-    assert RohdeSchwarzFSV(MagicMock()).name == "Rohde & Schwarz FSV"
-
-
-@pytest.mark.parametrize(("name", "header", "value", "sent", "answered"), SETTINGS, ids=[row[0] for row in SETTINGS])
-def test_a_setting_is_sent_checked_and_read(name: str, header: str, value: object, sent: str, answered: str) -> None:
-    exchange = [(f"{header} {sent}", None), NO_ERROR, (f"{header}?", answered)]
-    with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
-        setattr(driver, name, value)
-        read = getattr(driver, name)
-        assert read == value and type(read) is type(value)
-
-
-@pytest.mark.parametrize(("name", "values"), LIMITS, ids=[row[0] for row in LIMITS])
-def test_what_is_out_of_range_is_never_sent(name: str, values: list[object]) -> None:
-    with expected_protocol(RohdeSchwarzFSV, []) as driver:
-        for value in values:
-            with pytest.raises(ValueError):
-                setattr(driver, name, value)
-
-
-@pytest.mark.parametrize(
-    ("name", "query", "answered"),
-    [
-        ("frequency_start_hz", "FREQ:STAR?", "4.3 MHz"),
-        ("sweep_points", "SWE:POIN?", "1001.5"),
-        ("continuous_sweep", "INIT:CONT?", "ON"),
-        ("operation_condition", "STAT:OPER:COND?", "busy"),
-        ("sweeps_started", "SWE:COUN:CURR?", ""),
-        ("open_channels", "INST:LIST?", "'SANALYZER','Spectrum','IQ'"),
-        ("next_error", ":SYST:ERR?", "No error"),
-    ],
-)
-def test_a_garbled_reply_never_becomes_a_value(name: str, query: str, answered: str) -> None:
-    with expected_protocol(RohdeSchwarzFSV, [(query, answered)]) as driver, pytest.raises(BadReply, match="Rohde"):
-        getattr(driver, name)
-
-
-def test_identity_options_channels_and_progress() -> None:
+def test_identity_channels_and_progress() -> None:
     exchange = [
         ("*IDN?", "Rohde&Schwarz,FSW-13,1312.8000K13/100005,2.60"),
-        ("*OPT?", "B4,B24,K7"),
         ("INST?", "'IQ Analyzer'"),
         ("INST:LIST?", "'SANALYZER','Spectrum','IQ','IQ Analyzer'"),
         ("SWE:COUN:CURR?", "17"),
+        ("SWE:TYPE:USED?", "FFT"),
     ]
     with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
         identity = driver.read_identity()
         assert (identity.model, identity.firmware) == ("FSW-13", "2.60")
-        assert driver.options == "B4,B24,K7"
         assert driver.active_channel == "IQ Analyzer"
         assert driver.open_channels == {"Spectrum": "SANALYZER", "IQ Analyzer": "IQ"}
         assert driver.sweeps_started == 17
+        assert driver.sweep_type_used == "FFT"
 
 
 def test_a_refused_setting_names_the_command() -> None:
@@ -143,7 +43,7 @@ def test_a_refused_setting_names_the_command() -> None:
         driver.sweep_points = 150001
 
 
-STOP = [("INIT:CONT 0", None), NO_ERROR, ("ABOR", None), NO_ERROR]
+STOP = [(":INIT:CONT 0", None), NO_ERROR, (":ABOR", None), NO_ERROR]
 SET_UP = [
     line
     for command in (
@@ -159,7 +59,7 @@ SET_UP = [
         "BAND 11",
         "BAND:VID 1",
         "SWE:TYPE AUTO",
-        "SWE:TIME:AUTO 1",
+        ":SWE:TIME:AUTO 1",
         "DISP:TRAC1:MODE AVER",
         "DET1 RMS",
         "AVER:TYPE POW",
@@ -178,6 +78,7 @@ READ_BACK = [
     ("DISP:TRAC1:MODE?", "AVER"),
     ("SWE:COUN?", "50"),
 ]
+TIMING = [("SWE:TIME?", "1.5"), ("SWE:TYPE?", "AUTO"), ("SWE:TYPE:USED?", "FFT")]
 ASKED = SweepSettings(4.27e6, 4.28e6, 1001, 11.0, 1.0, 50)
 ACCEPTED = SweepSettings(4.27e6, 4.28e6, 1001, 10.0, 1.0, 50, "AVER", "RMS")
 
@@ -209,7 +110,7 @@ ACCEPTED = SweepSettings(4.27e6, 4.28e6, 1001, 10.0, 1.0, 50, "AVER", "RMS")
     ids=["first channel", "another spectrum", "among others", "none"],
 )
 def test_a_sweep_is_set_up_from_any_channel_and_read_back(entry: list[tuple[str, str | None]]) -> None:
-    with expected_protocol(RohdeSchwarzFSV, [("*CLS", None), *entry, *STOP, *SET_UP, *READ_BACK]) as driver:
+    with expected_protocol(RohdeSchwarzFSV, [("*CLS", None), *entry, *STOP, *SET_UP, *READ_BACK, *TIMING]) as driver:
         assert driver.configure_sweep(ASKED) == ACCEPTED
 
 
@@ -251,9 +152,46 @@ def test_a_foreign_detection_is_no_sweep_of_ours() -> None:
 
 
 def test_without_averaging_one_sweep_counts() -> None:
-    exchange = [*READ_BACK[:-2], ("DISP:TRAC1:MODE?", "WRIT")]
+    exchange = [*READ_BACK[:-2], ("DISP:TRAC1:MODE?", "WRIT"), *TIMING]
     with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
         assert driver.read_sweep_settings().averages == 1
+
+
+@pytest.mark.parametrize(
+    ("detection", "timing", "found"),
+    [
+        (("RMS", "POW"), ("1.5", "FFT"), PointAveraging(1.5, None)),
+        (("RMS", "POW"), ("50", "SWE"), PointAveraging(0.05, 200.0)),
+        (("AVER", "LIN"), ("1.5", "FFT"), PointAveraging(1.5, None)),
+        (("SAMP", "POW"), ("1.5", "FFT"), PointAveraging(None, None, log_video=True)),
+        (("SAMP", "VID"), ("50", "SWE"), PointAveraging(None, 200.0, log_video=True)),
+    ],
+)
+def test_what_a_sweep_averages_into_a_point_is_read(
+    detection: tuple[str, str], timing: tuple[str, str], found: PointAveraging
+) -> None:
+    exchange = [
+        ("DET1?", detection[0]),
+        ("AVER:TYPE?", detection[1]),
+        *READ_BACK[2:],
+        ("SWE:TIME?", timing[0]),
+        ("SWE:TYPE?", timing[1]),
+    ]
+    with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
+        assert driver.read_sweep_settings().point_averaging == found
+
+
+def test_a_sweep_without_time_is_none() -> None:
+    with (
+        expected_protocol(RohdeSchwarzFSV, [*READ_BACK, ("SWE:TIME?", "0")]) as driver,
+        pytest.raises(BadReply, match="expected a sweep time"),
+    ):
+        driver.read_sweep_settings()
+
+
+def test_a_measurement_is_continued() -> None:
+    with expected_protocol(RohdeSchwarzFSV, [("INIT:CONM", None), NO_ERROR]) as driver:
+        driver.continue_sweep()
 
 
 @pytest.mark.parametrize(("sweeps", "seconds"), [("50", 75.0), ("1", 1.5), ("0", 1.5)])
@@ -264,15 +202,15 @@ def test_duration_is_sweep_time_times_count(sweeps: str, seconds: float) -> None
 
 def test_start_poll_and_abort() -> None:
     exchange = [
-        ("STAT:OPER:COND?", "0"),
+        (":STAT:OPER:COND?", "0"),
         ("INIT:IMM", None),
         NO_ERROR,
-        ("STAT:OPER:COND?", "24"),
-        ("STAT:OPER:COND?", "8"),
-        ("STAT:OPER:COND?", "16"),
-        ("ABOR", None),
+        (":STAT:OPER:COND?", "24"),
+        (":STAT:OPER:COND?", "8"),
+        (":STAT:OPER:COND?", "16"),
+        (":ABOR", None),
         NO_ERROR,
-        ("STAT:OPER:COND?", "1"),
+        (":STAT:OPER:COND?", "1"),
     ]
     with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
         driver.start()
@@ -283,47 +221,28 @@ def test_start_poll_and_abort() -> None:
 
 def test_a_running_sweep_is_not_started_again() -> None:
     with (
-        expected_protocol(RohdeSchwarzFSV, [("STAT:OPER:COND?", "24")]) as driver,
+        expected_protocol(RohdeSchwarzFSV, [(":STAT:OPER:COND?", "24")]) as driver,
         pytest.raises(Refused, match="sweeping already after 'INIT:IMM'"),
     ):
         driver.start()
 
 
-@given(st.lists(st.floats(-200, 30, width=32), min_size=1, max_size=50))
-def test_a_trace_is_read_whatever_bytes_it_holds(levels: list[float]) -> None:
-    values = np.array(levels)
-    exchange = [(b"SWE:POIN?", str(values.size).encode()), (b"TRAC? TRACE1", sweep_block(values) + b"\n")]
-    with expected_protocol(RohdeSchwarzFSV, exchange) as driver:
-        trace = driver.read_trace()
-        assert trace.dtype == np.float64 and trace.dtype.isnative
-        assert np.array_equal(trace, values)
-
-
-NOISE = np.random.default_rng(1).normal(-95.0, 5.0, 1001)
-
-
-@pytest.mark.parametrize(
-    ("points", "reply", "reason"),
-    [
-        (2, sweep_block(np.array([-90.0])) + b"\n", "sent 1 points of 2"),
-        (2, sweep_block(np.array([-90.0, 9.91e37])) + b"\n", "holds no sweep"),
-        (1, sweep_block(np.array([np.nan])) + b"\n", "holds no sweep"),
-        (1001, sweep_block(NOISE, ">f4") + b"\n", "bytes in the other order"),
-        (1, sweep_block(np.array([-90.0])) + b";", "line feed"),
-        (2, b"-101.234,-101.234\n", "expected a binary block"),
-        (1, b"#17abcdefg\n", "impossible length"),
-    ],
-)
-def test_a_wrong_trace_is_refused(points: int, reply: bytes, reason: str) -> None:
+def test_a_firmware_that_does_not_tell_the_type_of_sweep_is_asked_once() -> None:
     driver = RohdeSchwarzFSV(MagicMock())
-    driver.adapter.read.side_effect = [str(points)]
-    rest = bytearray(reply)
+    replies = dict([*READ_BACK, ("SWE:TIME?", "1.5"), ("SWE:TYPE?", "AUTO")])
+    sent: list[str] = []
 
-    def read_bytes(count: int, break_on_termchar: bool = False) -> bytes:
-        taken = bytes(rest[:count])
-        del rest[:count]
-        return taken
+    def read() -> str:
+        if sent[-1] not in replies:
+            raise VisaIOError(StatusCode.error_timeout)
+        return replies[sent[-1]]
 
-    driver.adapter.read_bytes.side_effect = read_bytes
-    with pytest.raises(BadReply, match=reason):
-        driver.read_trace()
+    driver.adapter.write.side_effect = lambda command, **_: sent.append(command)
+    driver.adapter.read.side_effect = read
+    driver.adapter.connection = None
+    driver._ask_until_in_step = lambda: None  # type: ignore[method-assign]
+    settings = [driver.read_sweep_settings() for _ in range(2)]
+    assert settings[0] == ACCEPTED
+    assert [found.point_averaging for found in settings] == [PointAveraging()] * 2
+    assert sent.count("SWE:TYPE:USED?") == 1
+    assert sent.count("*CLS") == 1

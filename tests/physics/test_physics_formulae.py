@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from labctl.physics import homodyne, line_shape, network, opa
+from labctl.physics import cavity, homodyne, line_shape, network, opa
 
 PUMP = 0.5385
 EFFICIENCY = 0.885
@@ -45,7 +45,7 @@ def test_parametric_gain_at_both_phases() -> None:
 
 def test_pdh_error_has_one_zero_on_resonance_and_opposite_slopes_at_the_sidebands() -> None:
     def error(d: float) -> float:
-        return float(opa.pound_drever_hall_error(d, 36e6, 3.69e9, np.sqrt(0.978), np.sqrt(0.99)))
+        return float(cavity.pound_drever_hall_error(d, 36e6, 3.69e9, np.sqrt(0.978), np.sqrt(0.99)))
 
     step = 1e4
     slope = [error(c + step) - error(c - step) for c in (0.0, 36e6, -36e6)]

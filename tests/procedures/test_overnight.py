@@ -3,7 +3,7 @@ one; its procedures are small scripted ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -16,7 +16,7 @@ from labctl.errors import ConfigurationError, LabError, LockError, StoreError
 from labctl.spectra.estimate import Estimate
 from labctl.station.bring_up import open_station
 from labctl.station.station import Station
-from labctl.store.records import EventRecord, RunState, StepRecord, StepState
+from labctl.store.records import AskedSetting, EventRecord, RunState, StepRecord, StepState
 from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
 from procedures.catalogue import PROCEDURES, known_procedures
@@ -57,11 +57,16 @@ class KeepingJournal(MemoryRecord):
     """A journal in memory that can fail like a full disk."""
 
     steps: list[StepRecord] = field(default_factory=list)
+    settings: dict[tuple[str, str], AskedSetting] = field(default_factory=dict)
     full: bool = False
 
     def step(self, record: StepRecord) -> None:
         self._write()
         self.steps.append(record)
+
+    def keep_settings(self, asked: Sequence[AskedSetting]) -> None:
+        self._write()
+        self.settings |= {(one.instrument, one.setting): one for one in asked}
 
     def add_event(self, event: EventRecord) -> None:
         self._write()
@@ -289,6 +294,56 @@ def test_an_interrupt_from_the_keyboard_makes_the_table_safe(night: Night) -> No
         night.run(step("a"))
     assert night.safe()
     assert night.station.leases.holders() == {}
+
+
+PUMP = ("scan", "pin_DIO2_P.level")
+
+
+def test_what_was_asked_is_kept_at_every_step_and_once_more_when_the_table_is_safe(night: Night) -> None:
+    seen: list[AskedSetting] = []
+    night.script.actions["b"] = [lambda procedure: seen.append(night.journal.settings[PUMP])]
+    night.run(step("a"), step("b"))
+    assert seen == [AskedSetting(*PUMP, 1, "", "a")]  # a crash of the second step would leave this
+    assert night.journal.settings[PUMP] == AskedSetting(*PUMP, 0, "", "make safe")
+
+
+def test_what_was_asked_is_kept_while_a_long_step_runs(night: Night) -> None:
+    seen: list[AskedSetting | None] = []
+
+    def wait(procedure: Scripted) -> None:
+        seen.append(night.journal.settings.get(PUMP))
+        procedure.wait(310.0)
+        seen.append(night.journal.settings.get(PUMP))
+
+    night.script.actions["a"] = [wait]
+    night.run(step("a", time_limit=1000.0))
+    assert seen == [None, AskedSetting(*PUMP, 1, "", "a")]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_every_way_out_keeps_what_was_asked(night: Night, error: type[Exception]) -> None:
+    night.script.actions["a"] = [fail("", error)]
+    with pytest.raises(error):
+        night.run(step("a"))
+    assert night.journal.settings[PUMP] == AskedSetting(*PUMP, 0, "", "make safe")
+
+
+def test_settings_that_cannot_be_kept_at_the_very_end_are_told_but_hide_no_other_error(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_safe = night.station.make_safe
+
+    def make_safe_and_fill() -> list[str]:
+        night.journal.full = True
+        return make_safe()
+
+    monkeypatch.setattr(night.station, "make_safe", make_safe_and_fill)
+    with pytest.raises(StoreError, match="The disk is full"):
+        night.run(step("a"))
+    night.journal.full = False
+    night.script.actions["b"] = [fail("", KeyboardInterrupt)]  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        night.run(step("b"))
 
 
 def test_a_device_that_cannot_be_made_safe_is_told_and_fails_the_run(

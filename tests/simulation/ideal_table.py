@@ -41,6 +41,7 @@ LENGTH_UNITY_GAIN_HZ = 1e3
 PUMP_UNITY_GAIN_HZ = 500.0
 HOMODYNE_UNITY_GAIN_HZ = 3e3
 SETTLE_S = 1.0
+LONG_AGO_S = 1e5
 GRID_V = np.linspace(-OUTPUT_LIMIT_V, OUTPUT_LIMIT_V, 9001)
 
 
@@ -109,13 +110,15 @@ def warm(table: SimulatedTable) -> None:
     oven.regulate(table.truth.best_temperature_c)
     oven._plate_c = oven.crystal_c = table.truth.best_temperature_c
     oven.regulate = lambda nominal_c: None  # type: ignore[method-assign]
+    for piezo in table._piezos:
+        piezo.advance(LONG_AGO_S)  # what creeps has crept
     table.elapse(SETTLE_S)
 
 
 def lock_source(table: SimulatedTable) -> None:
     """Close both loops of the source where they belong."""
     source: SourcePlant = table.source
-    length_m = source.length_m(source._length_piezo.volts_of(GRID_V))
+    length_m = source.length_m(np.array([source._length_piezo.motion_v(float(v)) for v in GRID_V]))
     on_resonance = np.abs(length_m - PUMP_LENGTH_FSR_M * np.round(length_m / PUMP_LENGTH_FSR_M)) < 0.2e-9
     close(source.length_servo, _nearest_to_middle(on_resonance), 0.0, LENGTH_UNITY_GAIN_HZ)
     table.elapse(SETTLE_S)

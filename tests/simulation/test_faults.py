@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pyvisa.constants import StatusCode
 from stepped_time import SteppedTime
 
-from labctl.configuration.station_file import WireFault
-from labctl.simulation.faults import GARBAGE_BYTES, OTHER_MODEL, FaultKind, FaultyWire
+from labctl.configuration.fault_kinds import FaultKind
+from labctl.configuration.instrument_faults import InstrumentFault
+from labctl.simulation.faults import GARBAGE_BYTES, OTHER_MODEL, Fault, FaultyWire
 from labctl.simulation.visa_library import simulated_library
 from labctl.simulation.wire import WireInstrument
 
@@ -51,7 +52,8 @@ class Bench:
     def __init__(self, kind: FaultKind, after_s: float = AFTER_S, seed: int = 1) -> None:
         self.time = SteppedTime()
         self.gauge = Gauge(self.time)
-        self.wire = FaultyWire(self.gauge, kind, after_s, self.time, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        self.wire = FaultyWire(self.gauge, self.time, rng, faults=[Fault(kind, after_s)])
         self.library = simulated_library(self.time, {ADDRESS: self.wire})
         self.link: Any = pyvisa.ResourceManager(self.library).open_resource(
             ADDRESS, read_termination="\r\n", write_termination="\n", timeout=500
@@ -74,7 +76,7 @@ class Bench:
 
 def test_a_station_file_can_name_every_kind() -> None:
     for kind in FaultKind:
-        assert WireFault(instrument="gauge", kind=kind.value).kind == kind
+        assert InstrumentFault(instrument="gauge", kind=kind.value).kind is kind
 
 
 @pytest.mark.parametrize("kind", WIRE_KINDS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
-from x_series_bench import K_OF_RBW_10_VBW_1, PSD_V2_PER_HZ, Bench, level_dbm
+from x_series_bench import K_OF_RBW_10_VBW_1, PSD_V2_PER_HZ, Bench, LineBench, level_dbm
 
 from labctl.simulation.instruments.x_series_receiver import Receiver
 
@@ -153,3 +153,25 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         traces.append(bench.sweep())
     assert np.array_equal(traces[0], traces[1])
     assert not np.array_equal(traces[0], traces[2])
+
+
+@pytest.mark.parametrize(("average_type", "noise_bias_db"), [("RMS", 0.0), ("LOG", -2.507), ("SCAL", -1.049)])
+@pytest.mark.parametrize("detector", ["AVER", "SAMP"])
+def test_no_average_takes_a_line_for_noise(average_type: str, noise_bias_db: float, detector: str) -> None:
+    bench = LineBench({4.3e6: -60.0})  # a thousand times the noise in the filter
+    bench.set_up(averages=200)
+    bench.tell(f"AVER:TYPE {average_type};:DET:TRAC {detector}")
+    trace = bench.sweep()
+    assert trace[500] == pytest.approx(-60.0, abs=0.02)
+    others = np.delete(trace, 500)
+    assert others.mean() == pytest.approx(level_dbm(10) + noise_bias_db, abs=0.02)
+
+
+def test_a_line_has_the_shape_of_the_filter_and_its_level() -> None:
+    bench = LineBench({4.3e6: -50.0})
+    bench.set_up(span_hz=100.0, averages=1000)
+    trace = bench.sweep()
+    at = np.array([500, 550, 600, 450])  # 0, 5, 10 and -5 Hz from the line
+    assert trace[at] == pytest.approx([-50.0, -53.01, -62.04, -53.01], abs=0.03)
+    bench.tell("FREQ:SPAN 100 KHZ;:FREQ:CENT 5 MHZ")
+    assert bench.sweep().max() < -80.0

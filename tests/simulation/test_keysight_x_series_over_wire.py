@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from x_series_bench import Bench, level_dbm
+from x_series_bench import Bench, Lines, level_dbm
 
-from drivers.errors import BadReply, NoReply, Refused
+from drivers.errors import NoReply, Refused
 from drivers.keysight.x_series import KeysightXSeries
 from drivers.sweep import SweepSettings
 from labctl.simulation.visa_library import simulated_library
@@ -68,27 +68,6 @@ def test_the_driver_tells_what_was_rounded_and_refuses_what_was_clipped(driver: 
     assert driver.next_error == (0, "No error")
 
 
-def test_the_driver_aborts_and_keeps_the_part(bench: Bench, driver: KeysightXSeries) -> None:
-    driver.configure_sweep(SWEEP)
-    driver.start()
-    with pytest.raises(Refused, match="-213 Init ignored"):
-        driver.start()
-    bench.time.elapse(20.0)
-    driver.abort()
-    assert not driver.is_sweeping()
-    assert driver.read_trace().mean() == pytest.approx(level_dbm(10), abs=0.2)
-
-
-def test_the_driver_refuses_an_empty_trace_and_a_foreign_format(bench: Bench, driver: KeysightXSeries) -> None:
-    driver.configure_sweep(SWEEP)
-    with pytest.raises(BadReply, match="holds no sweep"):
-        driver.read_trace()
-    bench.tell("FORM ASC")
-    with pytest.raises(BadReply, match="expected a binary block"):
-        driver.read_trace()
-    assert driver.sweep_points == 1001
-
-
 def test_a_late_reply_never_answers_another_question(bench: Bench) -> None:
     library = simulated_library(bench.time, {ADDRESS: bench.twin})
     impatient = KeysightXSeries(ADDRESS, visa_library=library, timeout=300)
@@ -142,3 +121,48 @@ def test_every_property_reads_back_what_was_set(driver: KeysightXSeries) -> None
         assert getattr(driver, name) == value, name
     assert driver.options == "503,B25,P03"
     assert driver.operation_condition == 0
+
+
+def test_markers_traces_and_tables_with_the_driver() -> None:
+    bench = Bench(rf_input=Lines({4.272e6: -50.0, 4.278e6: -60.0}))
+    driver = KeysightXSeries(ADDRESS, visa_library=simulated_library(bench.time, {ADDRESS: bench.twin}), timeout=1500)
+    driver.configure_sweep(SWEEP)
+    driver.traces[2].trace_type = "MAXH"
+    driver.traces[2].detector = "AVER"
+    driver.start()
+    bench.time.elapse(driver.duration_s())
+    assert not driver.is_sweeping()
+    assert np.all(driver.traces[2].read() > driver.traces[1].read())
+    driver.traces[2].update = False
+    assert (driver.traces[2].update, driver.traces[2].display, driver.traces[3].display) == (False, True, False)
+    marker = driver.markers[3]
+    assert math.isnan(marker.x) and math.isnan(marker.y) and math.isnan(marker.x_position)
+    marker.to_highest()
+    assert (marker.mode, marker.x, marker.y) == ("POS", pytest.approx(4.272e6), pytest.approx(-50.0, abs=0.1))
+    driver.peak_threshold_dbm = -80.0
+    marker.to_right()
+    assert marker.x_position == pytest.approx(800.0)
+    with pytest.raises(Refused, match=r"202 No peak found after ':CALC:MARK3:MAX:RIGH'"):
+        marker.to_right()
+    marker.function = "NOIS"
+    marker.x = 4.275e6
+    assert marker.y == pytest.approx(level_dbm(10) - 10.27, abs=0.1)
+    with pytest.raises(Refused, match="-221 Settings conflict after ':CALC:MARK3:Y -50'"):
+        marker.y = -50.0
+    marker.trace = 2
+    driver.markers[1].mode = "FIX"
+    driver.markers[1].y = -33.0
+    rows = {row.marker: row for row in driver.read_markers()}
+    assert (rows[1].y, rows[3].trace, rows[3].band_width) == (pytest.approx(-33.0), 2, pytest.approx(500.0))
+    assert rows[3].function_result == pytest.approx(marker.y)
+    assert math.isnan(rows[1].function_result)
+    driver.peak_order = "FREQ"
+    peaks = driver.read_peaks()
+    assert peaks[:, 0] == pytest.approx([4.272e6, 4.278e6])
+    assert peaks[:, 1] == pytest.approx([-50.0, -60.0], abs=0.1)
+    driver.peak_threshold_dbm = 0.0
+    assert driver.read_peaks().shape == (0, 2)
+    driver.clear_averages()
+    assert driver.is_sweeping()
+    driver.abort()
+    assert driver.next_error == (0, "No error")

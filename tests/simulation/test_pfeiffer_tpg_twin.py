@@ -13,7 +13,8 @@ from stepped_time import SteppedTime
 from drivers.errors import BadReply, ConnectionLost, NoReply, Refused
 from drivers.pfeiffer.tpg import ControllerError, PfeifferTPG, PressureUnit
 from drivers.pfeiffer.tpg import GaugeStatus as Said
-from labctl.simulation.faults import FaultKind, FaultyWire
+from labctl.configuration.fault_kinds import FaultKind
+from labctl.simulation.faults import Fault, FaultyWire
 from labctl.simulation.instruments.pfeiffer_tpg import (
     GAIN_ERROR,
     HIGHEST_PA,
@@ -413,7 +414,7 @@ def test_silence_is_said_to_be_silence(bench: Bench) -> None:
 
 @pytest.mark.parametrize("kind", [FaultKind.GARBAGE, FaultKind.TRUNCATED, FaultKind.SILENT])
 def test_a_bad_wire_gives_errors_and_then_pressures_again(bench: Bench, kind: FaultKind) -> None:
-    wire = FaultyWire(bench.twin, kind, 1.0, bench.time, np.random.default_rng(2), until_s=3.0)
+    wire = FaultyWire(bench.twin, bench.time, np.random.default_rng(2), faults=[Fault(kind, 1.0, 3.0)])
     driver = bench.driver(wire, timeout=200)
     driver.initialise()
     bench.time.elapse(1.0)
@@ -431,7 +432,7 @@ def test_replies_seconds_late_are_never_those_of_the_other_gauge() -> None:
     bench = Bench()
     heads = {1: Head(1e-4), 2: Head(1e-1)}
     twin = SimulatedTPG(bench.time, heads, np.random.default_rng(1), gain_error=0.0)
-    wire = FaultyWire(twin, FaultKind.LATE, 1.0, bench.time, np.random.default_rng(2), until_s=60.0)
+    wire = FaultyWire(twin, bench.time, np.random.default_rng(2), faults=[Fault(FaultKind.LATE, 1.0, 60.0)])
     driver = bench.driver(wire, timeout=2000)
     driver.initialise()
     bench.time.elapse(1.0)
@@ -448,7 +449,7 @@ def test_replies_seconds_late_are_never_those_of_the_other_gauge() -> None:
 
 
 def test_a_broken_link_is_said_to_be_one(bench: Bench) -> None:
-    wire = FaultyWire(bench.twin, FaultKind.DROPPED, 1.0, bench.time, np.random.default_rng(2))
+    wire = FaultyWire(bench.twin, bench.time, np.random.default_rng(2), faults=[Fault(FaultKind.DROPPED, 1.0)])
     driver = bench.driver(wire)
     bench.time.elapse(1.0)
     with pytest.raises(ConnectionLost):

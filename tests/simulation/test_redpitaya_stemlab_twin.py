@@ -3,85 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from stepped_time import SteppedTime
+from redpitaya_bench import STEP_V, Bench, volts_at
 
 from drivers.errors import NoReply, Refused, WrongInstrument
-from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya, RedPitaya4Input, RedPitaya125_14
-from labctl.simulation.instruments.redpitaya_stemlab import SimulatedRedPitaya
+from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya4Input
 from labctl.simulation.ports import Waveform
-from labctl.simulation.visa_library import simulated_library
-
-ADDRESS = "TCPIP::192.168.10.14::5000::SOCKET"
-STEP_V = 1 / 8192
-
-
-class Ramps:
-    """Fast inputs whose voltage is a function of lab time: input n sees n x 0.1 V + (time in ms) x 0.1 V."""
-
-    def __init__(self) -> None:
-        self.captures: list[tuple[Any, ...]] = []
-
-    def capture(
-        self, inputs: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int
-    ) -> NDArray[np.float64]:
-        self.captures.append((tuple(inputs), started_at, sample_rate_hz, samples, average))
-        return np.array([volts_at(number, started_at + np.arange(samples) / sample_rate_hz) for number in inputs])
-
-
-def volts_at(number: int, at: Any) -> Any:
-    return 0.1 * number + 100.0 * at
-
-
-class Voltages:
-    def __init__(self) -> None:
-        self.by_name = {f"AIN{n}": 0.0 for n in range(4)}
-
-    def volts(self, name: str) -> float:
-        return self.by_name[name]
-
-
-class Levels:
-    def __init__(self) -> None:
-        self.by_pin: dict[str, int] = {}
-
-    def set_level(self, pin: str, level: int) -> None:
-        self.by_pin[pin] = level
-
-    def level(self, pin: str) -> int:
-        return self.by_pin.get(pin, 0)
-
-
-class Output:
-    def __init__(self) -> None:
-        self.history: list[tuple[Waveform, float]] = []
-
-    def generate(self, waveform: Waveform, started_at: float) -> None:
-        self.history.append((waveform, started_at))
-
-
-class Bench:
-    """One simulated board with its wiring, and what a host says to it."""
-
-    def __init__(self, **options: Any) -> None:
-        self.time = SteppedTime()
-        self.fast, self.slow, self.levels, self.out = Ramps(), Voltages(), Levels(), Output()
-        rng = np.random.default_rng(1)
-        self.board = SimulatedRedPitaya(self.time, self.fast, self.slow, self.levels, {1: self.out}, rng, **options)
-
-    def say(self, *commands: str) -> bytes:
-        self.board.on_bytes("".join(command + "\r\n" for command in commands).encode())
-        return self.board.take()
-
-    def open(self, driver: type[RedPitaya] = RedPitaya125_14) -> Any:
-        return driver(ADDRESS, visa_library=simulated_library(self.time, {ADDRESS: self.board}), timeout=1000)
 
 
 @pytest.fixture
@@ -153,7 +84,7 @@ def test_ret_on_error_answers_with_an_empty_line_and_outlives_the_connection(ben
         ("SOUR1:VOLT:OFFS 0.1", "SOUR1:VOLT:OFFS?", b"0\r\n", b"9506"),
         ("SOUR1:FREQ:FIX 7e7", "SOUR1:FREQ:FIX?", b"1000\r\n", b"9506"),
         ("SOUR1:FREQ:FIX 1234567.8", "SOUR1:FREQ:FIX?", b"1.23457e+06\r\n", b"0"),
-        ("SOUR1:FUNC PWM", "SOUR1:FUNC?", b"SINE\r\n", b"9524"),
+        ("SOUR1:FUNC NOISE", "SOUR1:FUNC?", b"SINE\r\n", b"-109"),
         ("DIG:PIN DIO0_P,1", "DIG:PIN? DIO0_P", b"0\r\n", b"9509"),
         ("DIG:PIN:DIR OUT,DIO0_P;:DIG:PIN DIO0_P,1", "DIG:PIN? DIO0_P", b"1\r\n", b"0"),
         ("ANALOG:PIN AOUT0,0.9", "ANALOG:PIN? AOUT0", b"0.903529\r\n", b"0"),
@@ -237,17 +168,9 @@ def test_what_was_not_written_is_old(bench: Bench) -> None:
     """Half a buffer after an immediate trigger: the first half of the record is what was there before."""
     run_now(bench, 8, 0)
     bench.time.elapse(1e-2)
-    codes = raw_codes(bench, "ACQ:SOUR1:DATA?")
+    codes = bench.codes("ACQ:SOUR1:DATA?")
     assert not codes[:8192].any()
     assert codes[8192:].all()
-
-
-def raw_codes(bench: Bench, query: str) -> NDArray[np.int64]:
-    bench.say("ACQ:DATA:FORMAT ASCII", "ACQ:DATA:Units RAW")
-    reply = bench.say(query).decode()
-    assert reply.startswith("{")
-    assert reply.endswith("}\r\n")
-    return np.array([int(code) for code in reply[1:-3].split(",")])
 
 
 def test_readouts_agree(bench: Bench) -> None:
@@ -255,25 +178,23 @@ def test_readouts_agree(bench: Bench) -> None:
     bench.time.elapse(5000.5 * 8 / 125e6)
     bench.say("ACQ:TRig NOW")
     bench.time.elapse(1e-2)
-    everything = raw_codes(bench, "ACQ:SOUR2:DATA?")
+    everything = bench.codes("ACQ:SOUR2:DATA?")
     newest, at_trigger = int(bench.say("ACQ:WPOS?")), int(bench.say("ACQ:TPOS?"))
     assert (at_trigger, newest) == (5000, 5000)  # a record of 16384 samples later the ring is where it was
     assert everything.size == BUFFER_SAMPLES
-    np.testing.assert_array_equal(raw_codes(bench, "ACQ:SOUR2:DATA:Old:N? 100"), everything[:100])
-    np.testing.assert_array_equal(raw_codes(bench, "ACQ:SOUR2:DATA:LATest:N? 100"), everything[-100:])
+    np.testing.assert_array_equal(bench.codes("ACQ:SOUR2:DATA:Old:N? 100"), everything[:100])
+    np.testing.assert_array_equal(bench.codes("ACQ:SOUR2:DATA:LATest:N? 100"), everything[-100:])
     np.testing.assert_array_equal(
-        raw_codes(bench, "ACQ:SOUR2:DATA:Start:N? 16380,10"),
+        bench.codes("ACQ:SOUR2:DATA:Start:N? 16380,10"),
         np.roll(everything, 5001)[np.arange(16380, 16390) % BUFFER_SAMPLES],
     )
-    np.testing.assert_array_equal(
-        raw_codes(bench, f"ACQ:SOUR2:DATA:Start:End? {newest + 1},{newest + 10}"), everything[:10]
-    )
+    np.testing.assert_array_equal(bench.codes(f"ACQ:SOUR2:DATA:Start:End? {newest + 1},{newest + 10}"), everything[:10])
 
 
 def test_quantisation_and_clipping(bench: Bench) -> None:
     run_now(bench, 65536)  # 8.6 s long: 0.1 V/ms leaves the range within 9 ms
     bench.time.elapse(10.0)
-    codes = raw_codes(bench, "ACQ:SOUR1:DATA?")
+    codes = bench.codes("ACQ:SOUR1:DATA?")
     assert codes[0] == round(0.1 * 8192)
     assert codes.max() == 8191
     volts = [round(volts_at(1, n * 65536 / 125e6) * 8192) / 8192 for n in range(2)]
@@ -296,7 +217,7 @@ def test_binary_blocks(units: str, kind: str, order: str, sign: str, crlf: bool)
     bench = Bench(crlf_after_block=crlf)
     run_now(bench)
     bench.time.elapse(1.0)
-    codes = raw_codes(bench, "ACQ:SOUR1:DATA?")
+    codes = bench.codes("ACQ:SOUR1:DATA?")
     bench.say("ACQ:DATA:FORMAT BIN", f"ACQ:DATA:Units {units}", f"ACQ:DATA:BYTE:ORDER {order}")
     reply = bench.say("ACQ:SOUR1:DATA?")
     payload = codes.astype(sign + kind) if units == "RAW" else (codes / 8192).astype(sign + kind)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from fsv_bench import FsvBench
-from x_series_bench import Bench, level_dbm
+from scipy import stats
+from x_series_bench import Lines, level_dbm
 
-from drivers.errors import BadReply, InstrumentError, NoReply, Refused
-from drivers.keysight.x_series import KeysightXSeries
+from drivers.errors import InstrumentError, NoReply, Refused
 from drivers.rohdeschwarz.fsv import RohdeSchwarzFSV
 from drivers.sweep import SweepSettings
 from labctl.simulation.visa_library import simulated_library
-from labctl.station.roles import SpectrumAnalyzer
+from labctl.spectra.acquisition import Acquisition, Averaging, effective_averages
 
 ADDRESS = "TCPIP::127.0.0.1::5025::SOCKET"
 SWEEP = SweepSettings(4.27e6, 4.28e6, 1001, 10.0, 1.0, 50)
+AVERAGING = {"RMS": Averaging.POWER, "LOG": Averaging.LOG, "SCAL": Averaging.VOLTAGE}
 
 
 @pytest.fixture
@@ -47,25 +49,6 @@ def test_the_driver_takes_an_averaged_trace(bench: FsvBench, driver: RohdeSchwar
     # Points are an RBW apart and correlate by a quarter; each is an average of 500 samples.
     assert trace.mean() == pytest.approx(level_dbm(10), abs=4 * 0.194 * math.sqrt(1.5 / 1001) + 0.01)
     assert driver.next_error == (0, "No error")
-
-
-@pytest.mark.parametrize("model", ["FSV-7", "FSV3007", "FSW-26"])
-def test_both_makers_fill_the_same_role_and_read_the_same_level(model: str) -> None:
-    def level(analyzer: SpectrumAnalyzer, wait: float) -> float:
-        accepted = analyzer.configure_sweep(SWEEP)
-        assert (accepted.detector, accepted.average_type) == ("AVER", "RMS")
-        analyzer.start()
-        time.elapse(wait)
-        assert not analyzer.is_sweeping()
-        return float(analyzer.read_trace().mean())
-
-    ours, theirs = FsvBench(model=model), Bench()
-    levels = []
-    for bench, driver_class in ((ours, RohdeSchwarzFSV), (theirs, KeysightXSeries)):
-        time = bench.time
-        driver = driver_class(ADDRESS, visa_library=simulated_library(time, {ADDRESS: bench.twin}))
-        levels.append(level(driver, 75.1))
-    assert levels[0] == pytest.approx(levels[1], abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +84,90 @@ def test_every_detection_reads_back_and_has_its_bias(
     assert driver.read_trace().mean() == pytest.approx(level_dbm(10) + bias_db, abs=0.05)
 
 
+CONFIDENCE = 0.999
+
+
+def chi_square_of(bench: FsvBench, driver: RohdeSchwarzFSV, settings: SweepSettings, *changes: str) -> Scatter:
+    """Take a trace of white noise with points that are independent and return how it scatters about its mean."""
+    driver.configure_sweep(settings)
+    bench.tell(*changes)
+    accepted = driver.read_sweep_settings()
+    driver.start()
+    bench.time.elapse(driver.duration_s() + 0.1)
+    assert not driver.is_sweeping()
+    power = 10 ** (driver.read_trace() / 10)
+    acquisition = Acquisition.of_analyzer(
+        accepted.rbw_hz,
+        accepted.vbw_hz,
+        accepted.averages,
+        averaging=AVERAGING[accepted.average_type],
+        **vars(accepted.point_averaging),
+    )
+    # The scatter of one sample on each scale, over its mean (decibels are differences of logarithms).
+    match acquisition.averaging:
+        case Averaging.POWER:
+            relative, alone = power / power.mean() - 1, 1.0
+        case Averaging.VOLTAGE:
+            voltage = np.sqrt(power)
+            relative, alone = voltage / voltage.mean() - 1, 4 / math.pi - 1
+        case _:
+            relative, alone = np.log(power) - np.log(power).mean(), math.pi**2 / 6
+    return Scatter(float(np.sum(relative**2)) / alone, power.size - 1, acquisition)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Sum of squares of a trace over the variance of one sample, degrees of freedom, and how it was taken."""
+
+    sum_of_squares: float
+    freedom: int
+    acquisition: Acquisition
+
+    def agrees_with(self, k: float) -> bool:
+        """Return whether K explains the scatter: chi-square, both tails."""
+        tail = float(stats.chi2.cdf(k * self.sum_of_squares, self.freedom))
+        return (1 - CONFIDENCE) / 2 < tail < (1 + CONFIDENCE) / 2
+
+
+@pytest.mark.parametrize(
+    ("detection", "vbw_hz", "averages", "changes"),
+    [
+        (("AVER", "RMS"), 1.0, 50, ()),
+        (("AVER", "RMS"), 10.0, 200, ()),
+        (("AVER", "RMS"), 1000.0, 200, ()),
+        (("AVER", "RMS"), 1.0, 20, ("SWE:TIME 15",)),
+        (("AVER", "RMS"), 1.0, 20, ("SWE:TYPE SWE;:BAND 100;:SWE:TIME 200",)),
+        (("AVER", "RMS"), 1.0, 100, ("SWE:TYPE SWE;:BAND 20;:SWE:TIME 100",)),
+        (("AVER", "SCAL"), 1.0, 30, ()),
+        (("SAMP", "LOG"), 1.0, 100, ()),
+        (("SAMP", "SCAL"), 1000.0, 100, ()),
+        (("SAMP", "RMS"), 1000.0, 200, ()),
+        (("SAMP", "RMS"), 1.0, 32, ()),
+        (("SAMP", "SCAL"), 1.0, 32, ()),
+    ],
+)
+def test_traces_scatter_as_their_averages_say(
+    bench: FsvBench,
+    driver: RohdeSchwarzFSV,
+    detection: tuple[str, str],
+    vbw_hz: float,
+    averages: int,
+    changes: tuple[str, ...],
+) -> None:
+    # Points 1 kHz apart.
+    settings = SweepSettings(4e6, 5e6, 1001, 10.0, vbw_hz, averages, *detection)
+    scatter = chi_square_of(bench, driver, settings, *changes)
+    assert scatter.agrees_with(scatter.acquisition.effective_k)
+    assert not scatter.agrees_with(1.3 * scatter.acquisition.effective_k)
+    assert not scatter.agrees_with(0.7 * scatter.acquisition.effective_k)
+
+
+def test_bandwidths_alone_do_not_say_what_the_rms_detector_averages(bench: FsvBench, driver: RohdeSchwarzFSV) -> None:
+    scatter = chi_square_of(bench, driver, SweepSettings(4e6, 5e6, 1001, 10.0, 1.0, 50))
+    assert not scatter.agrees_with(50 * effective_averages(10.0, 1.0))
+    assert scatter.acquisition.effective_k == pytest.approx(500)
+
+
 def test_the_driver_tells_what_was_rounded_and_what_was_refused(driver: RohdeSchwarzFSV) -> None:
     accepted = driver.configure_sweep(SweepSettings(4.27e6, 4.28e6, 501, 14.0, 1.6, 5))
     assert accepted == SweepSettings(4.27e6, 4.28e6, 501, 10.0, 2.0, 5)
@@ -112,27 +179,6 @@ def test_the_driver_tells_what_was_rounded_and_what_was_refused(driver: RohdeSch
     driver.average_type = "VID"
     with pytest.raises(InstrumentError, match="no sweep of ours"):
         driver.read_sweep_settings()
-
-
-def test_the_driver_aborts_and_keeps_the_part(bench: FsvBench, driver: RohdeSchwarzFSV) -> None:
-    driver.configure_sweep(SWEEP)
-    driver.start()
-    with pytest.raises(Refused, match="sweeping already"):
-        driver.start()
-    bench.time.elapse(20.0)
-    driver.abort()
-    assert not driver.is_sweeping()
-    assert driver.read_trace().mean() == pytest.approx(level_dbm(10), abs=0.2)
-
-
-def test_the_driver_refuses_an_empty_trace_and_a_foreign_format(bench: FsvBench, driver: RohdeSchwarzFSV) -> None:
-    driver.configure_sweep(SWEEP)
-    with pytest.raises(BadReply, match="holds no sweep"):
-        driver.read_trace()
-    bench.tell("FORM ASC")
-    with pytest.raises(BadReply, match="expected a binary block"):
-        driver.read_trace()
-    assert driver.sweep_points == 1001
 
 
 def test_a_late_reply_never_answers_another_question(bench: FsvBench) -> None:
@@ -186,3 +232,40 @@ def test_every_property_reads_back_what_was_set(driver: RohdeSchwarzFSV) -> None
     assert driver.options == "B4,B24,K7"
     assert driver.open_channels == {"Spectrum": "SANALYZER"}
     assert driver.operation_condition == 0
+
+
+def test_markers_and_traces_with_the_driver() -> None:
+    bench = FsvBench(rf_input=Lines({4.272e6: -50.0, 4.278e6: -60.0}))
+    driver = RohdeSchwarzFSV(ADDRESS, visa_library=simulated_library(bench.time, {ADDRESS: bench.twin}), timeout=1500)
+    driver.configure_sweep(SWEEP)
+    driver.traces[2].trace_mode = "MAXH"
+    driver.traces[2].detector = "RMS"
+    driver.start()
+    bench.time.elapse(driver.duration_s())
+    assert not driver.is_sweeping()
+    assert np.all(driver.traces[2].read() > driver.traces[1].read())
+    marker = driver.markers[3]
+    marker.to_highest()
+    assert (marker.enabled, marker.x, marker.y) == (True, pytest.approx(4.272e6), pytest.approx(-50.0, abs=0.1))
+    marker.to_next_lower()
+    assert marker.x == pytest.approx(4.278e6)
+    with pytest.raises(Refused, match=r"-200 Execution error after ':CALC:MARK3:MAX:NEXT'"):
+        marker.to_next_lower()
+    marker.to_left()
+    assert marker.x == pytest.approx(4.272e6)
+    marker.noise_enabled = True
+    marker.x = 4.275e6
+    assert marker.noise_density == pytest.approx(level_dbm(10) - 10.27, abs=0.1)
+    assert driver.trace_1.detector_auto is False
+    driver.traces[2].trace_mode = "VIEW"
+    marker.trace = 2
+    assert marker.trace == 2
+    marker.enabled = False
+    driver.peak_excursion_db = 80.0
+    assert driver.peak_excursion_db == 80.0
+    with pytest.raises(Refused, match="-200"):
+        marker.to_highest()
+    driver.continue_sweep()
+    assert driver.is_sweeping()
+    driver.abort()
+    assert driver.next_error == (0, "No error")

@@ -39,6 +39,9 @@ WORDS = [":WAV", ":POW", ":POW:STAT", ":POW:UNIT", ":WAV:SWE", ":SYST:COMM:CODE"
         (b":POW:ACT?\r", b"-40.00\r"),
         (b":WAV:SWE?\r", b"0\r"),
         (b":WAV:FIN 3\r:SYST:ERR?\r", b'-113,"Undefined header"\r'),
+        (b":POW five\r:SYST:ERR?\r", b'-148,"Character data not allowed"\r'),
+        (b":POW 5 mW\r:SYST:ERR?\r", b'-148,"Character data not allowed"\r'),
+        (b":WAV:FIN 3\r*RST\r:SYST:ERR?\r", b'0,"No error"\r'),
         (b":SYST:ERR?\r", b'0,"No error"\r'),
         (b":POW:STAT 1\n", b""),  # no carriage return
     ],

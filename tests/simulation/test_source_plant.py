@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ideal_table import BIAS_V, SERVO_GAIN, build, locked_table, truth_of
 
-from labctl.physics import opa
+from labctl.physics import double_resonance, opa
 from labctl.simulation import source_plant
 from labctl.simulation.source_plant import PDH_VOLTS, PIEZO_M_PER_V, PUMP_FSR_HZ, PUMP_LENGTH_FSR_M, SEED_V, SourcePlant
 
@@ -66,7 +66,7 @@ def test_the_numbers_of_the_loop_are_those_of_the_formulae(output_v: float) -> N
     source = _SOURCE
     at_piezo_v = BIAS_V + SERVO_GAIN * output_v
     assert source._length_error(output_v) == pytest.approx(float(source.pdh_volts(at_piezo_v)), rel=1e-12, abs=1e-12)
-    assert source._transmission_at(at_piezo_v) == pytest.approx(
+    assert source._resonance_at(at_piezo_v) == pytest.approx(
         float(source.transmission(at_piezo_v)), rel=1e-12, abs=1e-12
     )
 
@@ -144,7 +144,13 @@ def test_the_pump_acts_less_off_resonance() -> None:
     table = locked_table(truth_of("ideal", seed=3))
     source = table.source
     best = source.quadratures()[0]
-    source._length_drift.value += HWHM_M  # faster than the loop is asked
+    source._moved_m += HWHM_M  # faster than the loop is asked
     assert source.transmission_now() == pytest.approx(0.5, abs=0.03)
     assert source._pump() == pytest.approx(source._truth.pump * math.sqrt(0.5), rel=1e-2)
     assert source.quadratures()[0] > best
+
+
+@given(st.floats(-40.0, 40.0))
+def test_phase_matching_of_one_temperature_is_that_of_the_formula(error_k: float) -> None:
+    expected = float(double_resonance.phase_matching(error_k, source_plant.PHASE_MATCHING_PER_KELVIN_RAD))
+    assert source_plant._phase_matching(error_k) == pytest.approx(expected, rel=1e-9, abs=1e-15)

@@ -14,7 +14,8 @@ from drivers.errors import BadReply, ConnectionLost, NoReply, Refused
 from drivers.thorlabs.ell14 import LONGEST_MOVE_S, PAUSE_BETWEEN_MOVES_S, ThorlabsELL14
 from drivers.thorlabs.ell14_rotator import COUNTERCLOCKWISE, Rotator
 from drivers.thorlabs.elliptec import RotatorStatus
-from labctl.simulation.faults import FaultKind, FaultyWire
+from labctl.configuration.fault_kinds import FaultKind
+from labctl.simulation.faults import Fault, FaultyWire
 from labctl.simulation.instruments.thorlabs_ell14 import INTER_CHARACTER_S, PROCESSING_S, SimulatedELL14Bus
 from labctl.simulation.instruments.thorlabs_ell14_rotator import ENCODER_ERROR_PULSES, Imperfections
 from labctl.simulation.visa_library import simulated_library
@@ -498,7 +499,7 @@ def test_a_lost_answer_keeps_it_moving_until_it_is_stopped() -> None:
 
 def test_garbage_is_an_error_and_what_follows_is_not() -> None:
     bench = Bench()
-    wire = FaultyWire(bench.twin, FaultKind.GARBAGE, 1.0, bench.time, np.random.default_rng(3), until_s=2.0)
+    wire = FaultyWire(bench.twin, bench.time, np.random.default_rng(3), faults=[Fault(FaultKind.GARBAGE, 1.0, 2.0)])
     rotator = bench.driver(wire).rotators[0]
     bench.time.elapse(1.0)
     for _ in range(5):
@@ -512,7 +513,7 @@ def test_garbage_is_an_error_and_what_follows_is_not() -> None:
 
 def test_a_broken_link_is_said_to_be_one() -> None:
     bench = Bench()
-    wire = FaultyWire(bench.twin, FaultKind.DROPPED, 1.0, bench.time, np.random.default_rng(3))
+    wire = FaultyWire(bench.twin, bench.time, np.random.default_rng(3), faults=[Fault(FaultKind.DROPPED, 1.0)])
     rotator = bench.driver(wire).rotators[0]
     rotator.start_jog()
     bench.time.elapse(1.0)

@@ -14,6 +14,8 @@ from labctl.spectra.acquisition import (
     Acquisition,
     Averaging,
     FilterShape,
+    averages_of_log_video,
+    detector_averages,
     effective_averages,
     swept_independent_spacing,
 )
@@ -36,17 +38,88 @@ def test_effective_averages_equal_the_integral(rbw, ratio):
     assert effective_averages(rbw, vbw) == pytest.approx(max(1.0, 1 / (math.pi * vbw * integral)), rel=1e-3)
 
 
+def gaussian_filtered_noise(rng, rate, rbw, n):
+    """Return the power of white noise behind a Gaussian filter, `n` samples at `rate`."""
+    f = np.fft.fftfreq(n, 1 / rate)
+    amplitude = np.exp(-(f**2) / (4 * (rbw / 2.3548) ** 2))
+    noise = np.fft.ifft(np.fft.fft(rng.standard_normal(n) + 1j * rng.standard_normal(n)) * amplitude)
+    return np.abs(noise) ** 2
+
+
 def test_video_filtered_noise_scatters_as_the_effective_averages_say():
     """Gaussian-filtered white noise, squared, through a one-pole video filter, sampled far apart."""
     rng = np.random.default_rng(1)
     rate, rbw, vbw, n = 200.0, 10.0, 3.0, 2**20
     f = np.fft.fftfreq(n, 1 / rate)
-    amplitude = np.exp(-(f**2) / (4 * (rbw / 2.3548) ** 2))
-    noise = np.fft.ifft(np.fft.fft(rng.standard_normal(n) + 1j * rng.standard_normal(n)) * amplitude)
-    video = np.fft.ifft(np.fft.fft(np.abs(noise) ** 2) / (1 + 1j * f / vbw)).real
+    video = np.fft.ifft(np.fft.fft(gaussian_filtered_noise(rng, rate, rbw, n)) / (1 + 1j * f / vbw)).real
     k_measured = video.mean() ** 2 / video.var()
     independent = n / rate / (1 / (math.pi * vbw) + 0.05)
     assert k_measured == pytest.approx(effective_averages(rbw, vbw), rel=4 * math.sqrt(2 / independent))
+
+
+@given(rbw=st.floats(0.1, 1e6), cells=st.floats(1e-3, 1e3))
+def test_a_detector_that_averages_over_time_has_the_averages_of_the_integral(rbw, cells):
+    time = cells / rbw
+
+    def integrand(t):
+        return (1 - t / time) * math.exp(-((math.pi * rbw * t) ** 2) / (2 * math.log(2)))
+
+    end = min(time, 3 / rbw)
+    integral = 2 * quad(integrand, 0, end)[0]
+    assert detector_averages(rbw, time, fft=False) == pytest.approx(max(1.0, time / integral), rel=1e-6)
+
+
+def test_long_and_short_detector_times():
+    assert detector_averages(10, 1e-6, fft=False) == 1.0
+    assert detector_averages(10, 1e3, fft=False) == pytest.approx(15053, rel=1e-3)
+    assert detector_averages(10, 0.1, fft=True) == 1.0
+    assert detector_averages(10, 1.5, fft=True) == pytest.approx(10)  # records of 0.15 s
+
+
+def test_power_averaged_over_time_scatters_as_the_averages_say():
+    """Gaussian-filtered white noise, squared and averaged over blocks, of which every second one counts."""
+    rng = np.random.default_rng(5)
+    rate, rbw, n = 200.0, 10.0, 2**20
+    power = gaussian_filtered_noise(rng, rate, rbw, n)
+    for samples in (8, 32, 256):
+        means = power[: n // samples * samples].reshape(-1, samples).mean(axis=1)[::2]
+        k_measured = means.mean() ** 2 / means.var()
+        k = detector_averages(rbw, samples / rate, fft=False)
+        assert k_measured == pytest.approx(k, rel=4 * math.sqrt((2 + 6 / k) / means.size) + 0.02)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 30])
+@pytest.mark.parametrize(("averaging", "exponent"), [(Averaging.POWER, 1.0), (Averaging.VOLTAGE, 0.5)])
+def test_log_video_scatters_as_the_averages_say(k, averaging, exponent):
+    """Against noise whose logarithms are averaged first: relative variance, over that of one sample."""
+    rng = np.random.default_rng(6)
+    trials = 200_000
+    shown = np.exp(exponent * np.log(rng.exponential(size=(trials, k))).mean(axis=1))
+    alone = 1.0 if averaging is Averaging.POWER else 4 / math.pi - 1
+    measured = alone * shown.mean() ** 2 / shown.var()
+    assert averages_of_log_video(k, averaging) == pytest.approx(measured, rel=0.03)
+    assert averages_of_log_video(k, Averaging.LOG) == k
+
+
+def test_log_video_of_many_samples_spreads_by_pi_over_root_six_more():
+    assert averages_of_log_video(1.0, Averaging.POWER) == pytest.approx(1.0)
+    assert averages_of_log_video(1e4, Averaging.POWER) == pytest.approx(1e4 * 6 / math.pi**2, rel=1e-3)
+    assert 6 / math.pi**2 < averages_of_log_video(5.446, Averaging.POWER) / 5.446 < 1
+
+
+def test_what_the_detector_averages_counts_and_not_the_video_filter():
+    fft = Acquisition.of_analyzer(10, 1, 50, detector_time_s=1.5)
+    assert fft.effective_k == pytest.approx(500)
+    assert fft.independent_spacing_hz is None
+    swept = Acquisition.of_analyzer(10, 1, 50, detector_time_s=10.0, sweep_rate_hz_per_s=4)
+    assert swept.effective_k == pytest.approx(50 * detector_averages(10, 10.0, fft=False))
+    # 10 s at 4 Hz/s: each point has used up the samples of 40 Hz.
+    assert swept.independent_spacing_hz == pytest.approx(40, rel=0.01)
+    assert Acquisition.of_analyzer(10, 1, 50, log_video=True).effective_k == pytest.approx(
+        50 * averages_of_log_video(effective_averages(10, 1), Averaging.POWER)
+    )
+    sample = Acquisition.of_analyzer(10, 1, 1, log_video=True, sweep_rate_hz_per_s=4)
+    assert sample.independent_spacing_hz == pytest.approx(swept_independent_spacing(10, 1, 4))
 
 
 def test_analyzer_trace_of_the_paper():
@@ -112,3 +185,5 @@ def test_impossible_bandwidths_are_refused(bad):
         Acquisition.of_analyzer(**({"rbw_hz": 10.0, "vbw_hz": 1.0} | bad))
     with pytest.raises(AnalysisRefused):
         swept_independent_spacing(10, 1, 0.0)
+    with pytest.raises(AnalysisRefused):
+        Acquisition.of_analyzer(10.0, 1.0, detector_time_s=0.0)

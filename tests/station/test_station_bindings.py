@@ -15,7 +15,6 @@ from labctl.errors import BadReply, InstrumentError, LimitError, Refused
 from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
 from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
 from labctl.simulation.instruments.redpitaya_stemlab import SimulatedRedPitaya
-from labctl.simulation.source_plant import PIEZO_M_PER_V
 from labctl.simulation.table import AnalyzerInput
 
 # ---- oven -----------------------------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ def selected(bench: Bench) -> str | None:
     """Return what is connected to the analyzer on the table."""
     twin = bench.simulation.instruments["analyzer"]
     assert isinstance(twin, SimulatedXSeries)
-    source = twin._trace._rf_input
+    source = twin.traces._rf_input
     assert isinstance(source, AnalyzerInput)
     return source._selected()
 
@@ -254,12 +253,11 @@ def test_a_scan_beyond_the_generator_is_refused_before_anything_is_sent(bench: B
     assert bench.sent == {}
 
 
-def on_resonance(bench: Bench) -> float:
-    """Return the servo output, in V, at which the source cavity is on its resonance nearest to the bias now."""
-    source, truth = bench.table.source, bench.table.truth
-    piezo_v = truth.opa_resonance_v - source._length_drift.value / PIEZO_M_PER_V
-    assert bench.file.piezo_limits is not None
-    return (piezo_v - bench.file.loops["opa_length"].bias) / bench.file.piezo_limits.servo_gain
+def on_resonance(bench: Bench, servo_v: np.ndarray) -> float:
+    """Return which of these outputs of the servo, walked in order from the present state, is nearest to resonance."""
+    source = bench.table.source
+    length_m = source.length_m(source._length_piezo.motion_of(servo_v))
+    return float(servo_v[np.argmin(np.abs(length_m))])
 
 
 @pytest.mark.parametrize("volts_per_volt", [1.0, -1.0, 0.5])
@@ -268,10 +266,11 @@ def test_the_resonance_is_found_at_its_voltage(seed: int, volts_per_volt: float)
     bench = open_bench(station_file(backend={"seed": seed}, scan={"volts_per_volt": volts_per_volt}))
     bench.station.piezos["opa_length"].ramp_to(75.0)
     bench.station.shutters["pump"].open()
-    output_v = round(on_resonance(bench) - 0.11, 3)
+    output_v = round(on_resonance(bench, np.linspace(-4.5, 4.5, 9001)) - 0.11, 3)
     bench.station.servos["opa_length"].set_output(output_v)
+    scanned = np.linspace(-0.4, 0.4, 2049) * math.copysign(1.0, volts_per_volt)
+    expected = on_resonance(bench, output_v + scanned) - output_v
     sweep = bench.station.scan.sweep(0.4)
-    expected = on_resonance(bench) - output_v
     width = 0.4 / 15.0  # full width of the resonance in V at the servo
     peak = int(np.argmax(sweep.transmission_v))
     assert sweep.servo_v[peak] == pytest.approx(expected, abs=0.3 * width)

@@ -8,10 +8,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from labctl.configuration.software_loops import (
+    CORNER_OVER_UNITY_GAIN,
+    HIGHEST_FAST_GAIN,
+    STEPS_PER_CORNER,
+    STEPS_PER_UNITY_GAIN,
+    fast_gain,
+)
 from labctl.station.bindings.biquad import (
     Biquad,
     Law,
@@ -19,13 +26,21 @@ from labctl.station.bindings.biquad import (
     OutputLimits,
     advance,
     integrator,
+    integrator_with,
     proportional_integral,
     rolled_off_integrator,
 )
 
 PERIOD_S = 0.01
 FREE = OutputLimits(-math.inf, math.inf)
-LAWS: list[Law] = [integrator, proportional_integral(5.0), rolled_off_integrator(5.0)]
+LAWS: list[Law] = [
+    integrator,
+    proportional_integral(5.0),
+    rolled_off_integrator(5.0),
+    integrator_with([5.0], 20.0),
+    integrator_with([4.0, 9.0], 20.0),
+]
+NO_LEAD = LAWS[:-1]  # the last one differentiates between its zeros and its pole
 GAINS = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
 ERRORS = st.floats(-10.0, 10.0)
 ANY_FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -74,7 +89,7 @@ def test_what_is_no_error_signal_is_refused(error: float) -> None:
         advance(integrator(1.0, PERIOD_S), FREE, Memory.at_rest(0.0), error)
 
 
-@given(law=st.sampled_from(LAWS), gain=GAINS, error=st.floats(1e-3, 10.0), steps=st.integers(2, 100))
+@given(law=st.sampled_from(NO_LEAD), gain=GAINS, error=st.floats(1e-3, 10.0), steps=st.integers(2, 100))
 def test_it_does_not_wind_up(law: Law, gain: float, error: float, steps: int) -> None:
     """However long it was driven into the limit, it leaves as the error turns, and always in the same way."""
     limits = OutputLimits(-1.0, 1.0)
@@ -117,8 +132,11 @@ def test_the_output_moves_the_way_of_gain_times_error(law: Law, gain: float, err
 @given(law=st.sampled_from(LAWS), gain=GAINS, error=ERRORS, start=ERRORS)
 def test_from_rest_it_goes_on_without_a_jump(law: Law, gain: float, error: float, start: float) -> None:
     """The first step is no larger than that of one period of integration, whatever error there is to begin with."""
-    (output,) = run(law(gain, PERIOD_S), FREE, Memory.at_rest(start, error), [error])
-    assert abs(output - start) <= abs(gain * PERIOD_S * error) + 1e-12 * (1 + abs(start) + abs(gain * error))
+    section = law(gain, PERIOD_S)
+    (output,) = run(section, FREE, Memory.at_rest(start, error), [error])
+    # A pole keeps back what the integrator has of the steps before: per step, in the end, it is one period's worth.
+    one_step = abs(gain * PERIOD_S * error) * (1.0 + section.a2)
+    assert abs(output - start) <= one_step + 1e-12 * (1 + abs(start) + abs(gain * error))
 
 
 @given(law=st.sampled_from(LAWS), gain=GAINS, start=ERRORS)
@@ -136,6 +154,7 @@ def test_what_does_not_integrate_says_so() -> None:
 
 
 @given(gain=GAINS, errors=st.lists(ERRORS, min_size=1, max_size=40), start=ERRORS)
+@settings(deadline=None)  # a busy machine
 def test_the_integrator_is_the_trapezoidal_rule(gain: float, errors: list[float], start: float) -> None:
     outputs = run(integrator(gain, PERIOD_S), FREE, Memory.at_rest(start, errors[0]), errors[1:])
     expected = [start + gain * PERIOD_S * np.trapezoid(errors[: n + 1]) for n in range(1, len(errors))]
@@ -143,6 +162,7 @@ def test_the_integrator_is_the_trapezoidal_rule(gain: float, errors: list[float]
 
 
 @given(gain=GAINS, corner_hz=st.floats(0.5, 50.0), errors=st.lists(ERRORS, min_size=1, max_size=40), start=ERRORS)
+@settings(deadline=None)  # a busy machine
 def test_the_velocity_form_is_the_textbook_proportional_plus_integral(
     gain: float, corner_hz: float, errors: list[float], start: float
 ) -> None:
@@ -177,6 +197,57 @@ def test_the_response_is_that_of_the_analog_law(frequency_hz: float, corner_hz: 
         section = law(gain, period_s)
         response = (section.b0 + section.b1 * z + section.b2 * z**2) / (1 - section.a1 * z - section.a2 * z**2)
         assert response == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("frequency_hz", [0.03, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize(
+    ("zeros_hz", "pole_hz"), [((), None), ((2.0,), None), ((), 5.0), ((2.0,), 5.0), ((0.5, 2.0), 5.0)]
+)
+def test_zeros_and_pole_are_where_they_were_put(
+    frequency_hz: float, zeros_hz: tuple[float, ...], pole_hz: float | None
+) -> None:
+    gain, period_s = -3.0, 1e-3
+    s, z = 2j * math.pi * frequency_hz, cmath.exp(-2j * math.pi * frequency_hz * period_s)
+    expected = gain / s
+    for zero_hz in zeros_hz:
+        expected *= 1 + s / (2 * math.pi * zero_hz)
+    if pole_hz is not None:
+        expected /= 1 + s / (2 * math.pi * pole_hz)
+    section = integrator_with(zeros_hz, pole_hz)(gain, period_s)
+    assert section.integrates
+    response = (section.b0 + section.b1 * z + section.b2 * z**2) / (1 - section.a1 * z - section.a2 * z**2)
+    assert response == pytest.approx(expected, rel=2e-4)
+
+
+@pytest.mark.parametrize(("zeros_hz", "pole_hz"), [((1.0, 2.0), None), ((1.0, 2.0, 3.0), 5.0)])
+def test_what_differentiates_is_refused(zeros_hz: tuple[float, ...], pole_hz: float | None) -> None:
+    with pytest.raises(ValueError, match="differentiate"):
+        integrator_with(zeros_hz, pole_hz)
+
+
+@given(
+    rate_hz=st.floats(1.0, 1000.0),
+    share=st.floats(1e-3, 1.0),
+    corners=st.lists(st.floats(0.0, 1.0), max_size=3),
+    with_pole=st.booleans(),
+)
+@settings(deadline=None)  # a busy machine
+def test_every_loop_that_a_station_file_may_ask_for_is_stable(
+    rate_hz: float, share: float, corners: list[float], with_pole: bool
+) -> None:
+    """A static plant shows an output at the next step: the roots of 1 + H(z)/z lie within the unit circle, and so do
+    those with twice the gain."""
+    unity_gain_hz = share * rate_hz / STEPS_PER_UNITY_GAIN
+    lowest, highest = CORNER_OVER_UNITY_GAIN * unity_gain_hz, rate_hz / STEPS_PER_CORNER
+    frequencies = [lowest * (highest / lowest) ** corner for corner in corners]
+    pole_hz = frequencies.pop() if with_pole and frequencies else None
+    zeros_hz = frequencies[: 1 if pole_hz is None else 2]
+    assume(fast_gain(unity_gain_hz, zeros_hz, pole_hz) <= HIGHEST_FAST_GAIN)
+    for margin in (1.0, 1.9):
+        section = integrator_with(zeros_hz, pole_hz)(margin * 2 * math.pi * unity_gain_hz, 1.0 / rate_hz)
+        numerator = np.array([0.0, section.b0, section.b1, section.b2])
+        characteristic = np.array([1.0, -section.a1, -section.a2, 0.0]) + numerator
+        assert np.max(np.abs(np.roots(characteristic))) < 1.0
 
 
 @given(slope=st.floats(0.2, 5.0), sign=st.sampled_from([1.0, -1.0]), rate=st.floats(0.2, 3.0), start=ERRORS)

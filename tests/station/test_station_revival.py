@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labctl.configuration.station_file import StationFile, WireFault
+from labctl.configuration.instrument_faults import InstrumentFault
+from labctl.configuration.station_file import StationFile
 from labctl.configuration.templates import template_directory
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import ConnectionLost, LabError
@@ -20,7 +21,7 @@ AWAY_S = 30.0
 
 def station_with_fault(instrument: str, kind: str, after: float = 60.0, lasting: float | None = AWAY_S) -> Station:
     file = load_station(template_directory() / "simulated.toml")
-    fault = WireFault(instrument=instrument, kind=kind, after=after, lasting=lasting)
+    fault = InstrumentFault(instrument=instrument, kind=kind, after=after, lasting=lasting)
     backend = file.backend.model_copy(update={"faults": (fault,)})
     changed: StationFile = file.model_copy(update={"backend": backend})
     return open_station(changed, link_to(changed))
@@ -96,7 +97,7 @@ def test_the_ledger_keeps_the_last_value_and_compares_as_instruments_round() -> 
     keep("module_1.integral_gain", 1234.0)
     keep("module_1.integral_gain", 99.0)
     assert ledger.wanted("servos") == {"module_1.integral_gain": 99.0}
-    assert same(1234.0, 1200.0) and not same(1234.0, 1400.0)
+    assert same(1234.0, 1200.0, "integral_gain") and not same(1234.0, 1400.0, "integral_gain")
     assert same("RMS", "rms") and not same("RMS", "LOG")
     assert same(True, 1) and not same(True, False)
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from labctl.simulation.analyzer_lines import lines_v2
 from labctl.simulation.analyzer_noise import (
     CELL_PER_RBW,
     ENBW_PER_RBW,
@@ -22,7 +23,7 @@ from labctl.simulation.analyzer_noise import (
     memory_in_time,
 )
 from labctl.simulation.instruments.analyzer_units import IMPEDANCE_OHM
-from labctl.simulation.ports import RfInput
+from labctl.simulation.ports import RfInput, RfLines
 
 SMALLEST_SPAN_HZ = 10.0
 ZERO_SPAN_TIME_S = 0.1
@@ -30,6 +31,7 @@ SWEEP_CONSTANT = 2.5  # swept time = k span / (RBW min(RBW, VBW))
 FFT_RECORDS = 1.5  # FFT time = 1.5 / min(RBW, VBW)
 FFT_UP_TO_RBW_HZ = 10e3
 AUTO_ATTENUATION_DB = 10.0
+LINE_REACH_PER_RBW = 4.0  # beyond, less than 1e-19 of a line comes through the filter
 
 
 def nearest_step(value: float, steps: Sequence[float]) -> float:
@@ -43,7 +45,8 @@ def nearest_step(value: float, steps: Sequence[float]) -> float:
 class AnalyzerReceiver:
     """Settings of a swept-spectrum measurement; None is an automatic coupling. Defaults are those of preset.
 
-    Subclasses give the steps and floors, `scale` and `draw`, and what else differs between makers.
+    `trace_type` and `detector_set` are those of one trace: each trace sees the receiver with its own. Subclasses give
+    the steps and floors, `scale` and `draw`, and what else differs between makers.
     """
 
     rbw_steps_hz: ClassVar[Sequence[float]]
@@ -84,14 +87,29 @@ class AnalyzerReceiver:
         raise NotImplementedError
 
     @property
-    def sweeps_in_sequence(self) -> int:
-        """How many sweeps make one single measurement."""
+    def detector(self) -> str:
+        """Detector as set, or the automatic one."""
         raise NotImplementedError
+
+    @property
+    def average_type(self) -> str:
+        """Averaging type as set, or the automatic one."""
+        raise NotImplementedError
+
+    @property
+    def noise_scale(self) -> Scale:
+        """The scale whose bias a noise marker takes off."""
+        return self.scale
 
     @property
     def three_db_width_hz(self) -> float:
         """-3 dB width of the Gaussian resolution filter."""
         return self.rbw_hz
+
+    @property
+    def enbw_hz(self) -> float:
+        """Equivalent noise bandwidth of the resolution filter."""
+        return ENBW_PER_RBW * self.three_db_width_hz
 
     @property
     def filtering_vbw_hz(self) -> float:
@@ -103,8 +121,9 @@ class AnalyzerReceiver:
         """How many independent samples one sweep averages into a point."""
         return effective_averages(self.three_db_width_hz, self.vbw_hz)
 
-    def draw(self, noise: NoiseDraw, power: FloatArray, sweeps: float) -> FloatArray:
-        """Return the mean of `sweeps` sweeps over a mean power of `power` in W, on `scale`, shape (points,)."""
+    def draw(self, noise: NoiseDraw, power: FloatArray, sweeps: float, line: FloatArray | None = None) -> FloatArray:
+        """Return the mean of `sweeps` sweeps on `scale`, shape (points,): noise of mean power `power` in W, and lines
+        of `line` times that."""
         raise NotImplementedError
 
     # ---- frequency --------------------------------------------------------------------------------------------------
@@ -188,16 +207,29 @@ class AnalyzerReceiver:
         return np.linspace(self.start_hz, self.stop_hz, self.points)
 
     def mean_power_w(self, rf_input: RfInput) -> FloatArray:
-        """Return the mean power of each point in W: noise bandwidth times input PSD plus own noise.
+        """Return the mean power of the noise at each point in W: noise bandwidth times input PSD plus own noise.
 
         Swept traces lag behind by the memory of the video filter, rate / (2 pi VBW).
         """
-        frequency = np.linspace(self.start_hz, self.stop_hz, self.points)
         width = self.three_db_width_hz
         floor_dbm = self.preamplified_floor_dbm_per_hz if self.preamplifier else self.floor_dbm_per_hz
         floor = 1e-3 * 10 ** ((floor_dbm + self.attenuation_db) / 10)
-        density = rf_input.power_spectral_density(frequency, width) / IMPEDANCE_OHM + floor
-        power = np.asarray(density * ENBW_PER_RBW * width, dtype=np.float64)
+        density = rf_input.power_spectral_density(self._frequency(), width) / IMPEDANCE_OHM + floor
+        return self._swept(np.asarray(density * ENBW_PER_RBW * width, dtype=np.float64))
+
+    def line_share(self, rf_input: RfInput, power: FloatArray) -> FloatArray | None:
+        """Return the power of lines at each point over that of the noise, `power` in W; None where no line is near."""
+        width = self.three_db_width_hz
+        reach = LINE_REACH_PER_RBW * width
+        lines = rf_input.lines(self.start_hz - reach, self.stop_hz + reach) if isinstance(rf_input, RfLines) else ()
+        if not lines:
+            return None
+        return self._swept(lines_v2(lines, self._frequency(), width) / IMPEDANCE_OHM) / power
+
+    def _frequency(self) -> FloatArray:
+        return np.linspace(self.start_hz, self.stop_hz, self.points)
+
+    def _swept(self, power: FloatArray) -> FloatArray:
         if self.sweep_type == "FFT" or self.span_hz == 0 or self.points < 2:
             return power
         rate = self.span_hz / self.sweep_time_s

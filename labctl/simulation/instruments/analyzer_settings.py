@@ -14,14 +14,24 @@ Change = Callable[[], None]
 class ReceiverSettings:
     """Adds commands for one receiver; `changed` is called after each change.
 
-    What is out of range queues -222, and is clipped where `clip`.
+    What is automatic is read from what `seen` returns: the receiver as trace 1 sees it. What is out of range queues
+    -222, and is clipped where `clip`.
     """
 
-    def __init__(self, instrument: ScpiInstrument, receiver: AnalyzerReceiver, changed: Change, *, clip: bool) -> None:
+    def __init__(
+        self,
+        instrument: ScpiInstrument,
+        receiver: AnalyzerReceiver,
+        changed: Change,
+        seen: Callable[[], AnalyzerReceiver],
+        *,
+        clip: bool,
+    ) -> None:
         self.previous_span_hz = receiver.span_hz
         self._instrument = instrument
         self._receiver = receiver
         self._changed = changed
+        self._seen = seen
         self._clip = clip
 
     def frequency(self) -> None:
@@ -136,7 +146,7 @@ class ReceiverSettings:
         """Add the switch of a coupling: on forgets the setting, off keeps the coupled value as the setting."""
 
         def switch(coupled: bool) -> None:
-            setattr(self._receiver, set_name, None if coupled else getattr(self._receiver, effective_name))
+            setattr(self._receiver, set_name, None if coupled else getattr(self._seen(), effective_name))
             self._changed()
 
         self._instrument.switch(pattern, lambda: getattr(self._receiver, set_name) is None, switch)
@@ -148,7 +158,7 @@ class ReceiverSettings:
             setattr(self._receiver, set_name, choice)
             self._changed()
 
-        self._instrument.choice(pattern, lambda: str(getattr(self._receiver, get_name)), set_, choices)
+        self._instrument.choice(pattern, lambda: str(getattr(self._seen(), get_name)), set_, choices)
 
 
 def _quantiser(steps: Sequence[float]) -> Callable[[float], float]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from labctl.simulation.analyzer_noise import FloatArray
+from labctl.simulation.instruments.analyzer_markers import Screen
 from labctl.simulation.instruments.analyzer_receiver import AnalyzerReceiver
-from labctl.simulation.instruments.analyzer_trace import SweepSequence, TraceMemory
+from labctl.simulation.instruments.analyzer_trace import SweepSequence
+from labctl.simulation.instruments.analyzer_traces import TraceBank
 from labctl.simulation.ports import RfInput
 from labctl.simulation.scpi import ScpiInstrument
+from labctl.simulation.scpi_syntax import ScpiError
 from labctl.simulation.wire import Timebase
 
-FIRST_TRACE, LAST_TRACE = 1, 6
 LOOK_PERIOD_S = 0.5  # short sweeps share one look at the input for this long
 
 ReceiverT = TypeVar("ReceiverT", bound=AnalyzerReceiver)
 
 
 class SweepingAnalyzer(ScpiInstrument, Generic[ReceiverT]):
-    """Sweep sequences of trace 1 over lab time.
+    """Sweep sequences over lab time, which feed six traces.
 
     Sweeps that finish between two calls of `advance` are all taken from the input as it is then, so the table calls it
     at every step while its state moves; without those calls the input is looked at when the host asks. `speed`: a sweep
@@ -39,8 +42,10 @@ class SweepingAnalyzer(ScpiInstrument, Generic[ReceiverT]):
         super().__init__(timebase)
         self._receiver = receiver
         self._speed = speed
-        self._trace = TraceMemory(rng, rf_input)
+        self._slowness = 1.0
+        self.traces = TraceBank(rng, rf_input)
         self._sequence: SweepSequence | None = None
+        self._looked_for = 0  # sweeps of the sequence that rewritten traces have shown
         self._continuous = True
         self._busy_until = -math.inf
         self._looked_at = -math.inf
@@ -55,9 +60,9 @@ class SweepingAnalyzer(ScpiInstrument, Generic[ReceiverT]):
             return
         if due > sequence.finished:
             self._looked_at = now
-            # A continuously rewritten trace has no memory: it is drawn when somebody looks.
+            # Continuously rewritten traces have no memory: they are drawn when somebody looks.
             if not self._rewrites():
-                self._trace.add(self._receiver, due - sequence.finished)
+                self.traces.add(self.seen_by, due - sequence.finished)
             sequence.finished = due
         if due >= sequence.target:
             self._sequence = None
@@ -74,39 +79,104 @@ class SweepingAnalyzer(ScpiInstrument, Generic[ReceiverT]):
     @property
     def sweep_s(self) -> float:
         """Lab time that one sweep takes, in s."""
-        return self._receiver.sweep_time_s / self._speed
+        return self._receiver.sweep_time_s * self._slowness / self._speed
+
+    def slow_down(self, factor: float) -> None:
+        """Let sweeps take `factor` times as long as the instrument says, from the next sequence on."""
+        self._slowness = factor
 
     def _may_sweep(self) -> bool:
         """Return whether the mode is one that sweeps."""
         raise NotImplementedError
 
-    def _refuse_sweep(self) -> None:
-        """Raise `ScpiError` where a sweep cannot start now."""
+    def _sweeps_wanted(self) -> int:
+        """Return how many sweeps make one single measurement."""
         raise NotImplementedError
 
+    def seen_by(self, trace: int) -> ReceiverT:
+        """Return the receiver as the trace of that number sees it, a copy."""
+        settings = self.traces[trace]
+        return replace(self._receiver, trace_type=settings.kind, detector_set=settings.detector_set)
+
+    def _screen(self, trace: int) -> Screen:
+        """Return a trace as markers see it."""
+        self._look()
+        return Screen.of(self.traces[trace], self.seen_by(trace))
+
+    def _refuse_sweep(self) -> None:
+        """Raise `ScpiError` where a sweep cannot start now."""
+        if not self._may_sweep():
+            raise ScpiError(-221)
+
     def _rewrites(self) -> bool:
-        return self._continuous and self._receiver.trace_type == "WRIT"
+        return self._continuous and self.traces.only_rewritten
 
     def _restart(self) -> None:
         self._refuse_sweep()
-        self._trace.clear()
+        self.traces.clear()
         self._begin()
 
     def _begin(self) -> None:
         self._looked_at = self.now()
-        target = math.inf if self._continuous else self._receiver.sweeps_in_sequence
+        self._looked_for = 0
+        target = math.inf if self._continuous else self._sweeps_wanted()
         self._sequence = SweepSequence(self.now(), self.sweep_s, target)
 
-    def _changed(self) -> None:
-        self._trace.clear()
+    def changed(self) -> None:
+        """Start over with all live traces, since the settings are others."""
+        self.traces.clear()
         if self._sequence is not None:
             self._restart()
 
+    def _trace_changed(self, number: int) -> None:
+        """Start over with one trace; a running sequence begins anew, and the other traces keep what they have."""
+        self.traces[number].clear()
+        if self._sequence is not None:
+            self._refuse_sweep()
+            self._begin()
+
+    def start_over(self, number: int, change: Callable[[], None]) -> None:
+        """Run a change of one trace that starts it over, and others too where it moves what they are coupled to."""
+        if self.traces.live not in ([], [number]):
+            self._look()
+        before = self._couplings()
+        change()
+        if self._moved(before, but=number):
+            self.changed()
+        else:
+            self._trace_changed(number)
+
+    def set_up(self, number: int, change: Callable[[], None]) -> None:
+        """Run a change of how new sweeps come into a trace: a live one starts over, others keep what they have."""
+        if self.traces[number].live:
+            self.start_over(number, change)
+        else:
+            change()
+
+    def couple(self, change: Callable[[], None]) -> None:
+        """Run a change that may move the detector or average type of live traces, which then start over."""
+        self._look()
+        before = self._couplings()
+        change()
+        if self._moved(before):
+            self.changed()
+
+    def _couplings(self) -> dict[int, tuple[str, str]]:
+        """Return detector and average type of each live trace."""
+        live = {number: self.seen_by(number) for number in self.traces.live}
+        return {number: (seen.detector, seen.average_type) for number, seen in live.items()}
+
+    def _moved(self, before: dict[int, tuple[str, str]], but: int | None = None) -> bool:
+        """Return whether a trace that was live `before`, and is not `but`, is coupled to something else now."""
+        now = self._couplings().items()
+        return any(number in before and before[number] != coupled for number, coupled in now if number != but)
+
     def _look(self) -> None:
-        """Bring the trace up to the present."""
+        """Bring the traces up to the present."""
         self.advance(self.now())
-        if self._sequence is not None and self._rewrites() and self._sequence.finished > self._trace.sweeps:
-            self._trace.add(self._receiver, self._sequence.finished - self._trace.sweeps)
+        if self._sequence is not None and self._rewrites() and self._sequence.finished > self._looked_for:
+            self.traces.add(self.seen_by, self._sequence.finished - self._looked_for)
+            self._looked_for = self._sequence.finished
 
     def _set_continuous(self, continuous: bool) -> None:
         if continuous == self._continuous:
@@ -122,8 +192,3 @@ class SweepingAnalyzer(ScpiInstrument, Generic[ReceiverT]):
         self._sequence = None
         if self._continuous and self._may_sweep():
             self._restart()
-
-    def _power_w(self, trace: int) -> FloatArray | None:
-        """Return the displayed power of a trace in W, shape (points,), or None where it holds no sweep."""
-        self._look()
-        return self._trace.power_w(self._receiver) if trace == FIRST_TRACE else None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import numpy as np
 
 from labctl.simulation.analyzer_noise import FloatArray
-from labctl.simulation.instruments.analyzer_sweeps import FIRST_TRACE, LAST_TRACE, SweepingAnalyzer
+from labctl.simulation.instruments.analyzer_sweeps import SweepingAnalyzer
 from labctl.simulation.instruments.analyzer_trace import SweepSequence
+from labctl.simulation.instruments.analyzer_traces import FIRST_TRACE, LAST_TRACE, trace_number
 from labctl.simulation.instruments.x_series_data import TraceWriter
+from labctl.simulation.instruments.x_series_markers import XSeriesMarkers
 from labctl.simulation.instruments.x_series_receiver import Receiver
 from labctl.simulation.instruments.x_series_settings import register_receiver
+from labctl.simulation.instruments.x_series_traces import XSeriesTraces
 from labctl.simulation.ports import RfInput
 from labctl.simulation.scpi import Answer, Call, Later, Reply, on
 from labctl.simulation.scpi_syntax import DBM, ScpiError, read_choice
@@ -20,19 +23,17 @@ from labctl.simulation.wire import Timebase
 MODE_SWITCH_S = 1.0
 SWEEPING = 1 << 3  # bit of the operation condition register
 REFERENCE_LEVEL_RANGE_DBM = (-170.0, 30.0)
+PEAK_TABLE, MARKER_TABLE = LAST_TRACE + 1, LAST_TRACE + 2  # as READ and FETCh number them
 _MODES = ("SA", "PNOISE", "BASIC")
-_DETECTORS = ("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative")
-_TRACE_TYPES = ("WRITe", "AVERage", "MAXHold", "MINHold")
 
 
 class SimulatedXSeries(SweepingAnalyzer[Receiver]):
-    """An analyzer in swept-SA mode with one live trace (trace 1; traces 2 to 6 stay blank).
+    """An analyzer in swept-SA mode with six traces, twelve markers, and the tables of both peaks and markers.
 
-    Sweeps take lab time, see `SweepingAnalyzer`. A change of settings clears the trace and restarts a running sequence.
-    Noise is that of `NoiseDraw`; a coherent tone is treated as noise of its mean power. Markers, peak tables and limit
-    lines are not there.
+    Sweeps take lab time, see `SweepingAnalyzer`. A change of settings clears the live traces and restarts a running
+    sequence. Noise, and the lines in it, are those of `NoiseDraw`. Limit lines and trace mathematics are not there.
 
-    Wakes up as after preset: continuous sweeping, ASCII, big-endian, normal detector, log-power averaging.
+    Wakes up as after preset: continuous sweeping of trace 1, ASCII, big-endian, normal detector, log-power averaging.
     """
 
     options = '"503,B25,P03"'
@@ -53,11 +54,13 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
         self.identity = f"Agilent Technologies,{model},{serial},{firmware}"
         self._mode = "SA"
         self._writer = TraceWriter(self)
+        self._trace_commands = XSeriesTraces(self, self._writer)
+        self._markers = XSeriesMarkers(self, self._screen, lambda: self._writer.unit, self.couple)
         self._register()
         self._preset()
 
     def _register(self) -> None:
-        register_receiver(self, self._receiver, self._changed)
+        register_receiver(self, self._receiver, self.changed, lambda: self.seen_by(FIRST_TRACE))
         self.number(
             "[:SENSe]:AVERage:COUNt",
             lambda: self._receiver.average_count,
@@ -99,7 +102,8 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
     def _preset(self) -> None:
         self._receiver.preset()
         self._writer.preset()
-        self._trace_types = dict.fromkeys(range(FIRST_TRACE, LAST_TRACE + 1), "WRIT")
+        self.traces.preset()
+        self._markers.preset()
         self._reference_level_dbm = 0.0
         self._continuous = True
         self._sequence = None
@@ -109,23 +113,34 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
     def _may_sweep(self) -> bool:
         return self._mode == "SA"
 
-    def _refuse_sweep(self) -> None:
-        if not self._may_sweep():
-            raise ScpiError(-221)
+    # ---- couplings between traces and markers -----------------------------------------------------------------------
+
+    def seen_by(self, trace: int) -> Receiver:
+        """Return the receiver as a trace sees it: its automatic average type follows from all traces and markers."""
+        seen = self._detected_by(trace)
+        averages = any(self._detected_by(live).detector == "AVER" for live in self.traces.live)
+        power = averages or self._markers.measures_in_band()
+        return replace(seen, average_type_auto="RMS" if power else "LOG")
+
+    def _detected_by(self, trace: int) -> Receiver:
+        return replace(super().seen_by(trace), marker_function=self._markers.measures_in_band(trace))
 
     # ---- sequence and mode ------------------------------------------------------------------------------------------
+
+    def _sweeps_wanted(self) -> int:
+        return 1 if self.traces.only_rewritten else self._receiver.average_count
 
     def _set_average_count(self, value: float) -> None:
         before = self._receiver.average_count
         self._receiver.average_count = count = round(value)
-        if self._continuous or self._receiver.trace_type == "WRIT":
+        if self._continuous or self.traces.only_rewritten:
             return
         if self._sequence is not None:
             self._sequence.target = max(count, self._sequence.finished)
             self.advance(self.now())
-        elif before <= self._trace.sweeps < count:
+        elif before <= self.traces.sweeps < count:
             # A finished sequence goes on to the higher count.
-            done = self._trace.sweeps
+            done = self.traces.sweeps
             self._sequence = SweepSequence(self.now() - done * self.sweep_s, self.sweep_s, count, done)
 
     def _set_reference_level(self, value: float) -> None:
@@ -148,7 +163,7 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
 
     @on("[:SENSe]:AVERage:CLEar")
     def _clear_average(self, call: Call) -> None:
-        if self._receiver.trace_type != "WRIT":
+        if not self.traces.only_rewritten:
             self._restart()
 
     @on(":STATus:OPERation:CONDition?")
@@ -161,7 +176,7 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
         if mode == self._mode:
             return
         self._mode = mode
-        self._trace.clear()
+        self.traces.clear(frozen=True)
         self._sequence = None
         self._busy_until = self.now() + MODE_SWITCH_S
         if mode == "SA" and self._continuous:
@@ -178,8 +193,9 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
     @on(":CONFigure:SANalyzer")
     def _configure(self, call: Call) -> None:
         self._receiver.preset()
-        self._trace_types[FIRST_TRACE] = self._receiver.trace_type
-        self._changed()
+        self.traces.preset()
+        self._markers.preset()
+        self.changed()
 
     @on(":CONFigure?")
     def _configured(self, call: Call) -> Answer:
@@ -189,51 +205,41 @@ class SimulatedXSeries(SweepingAnalyzer[Receiver]):
     def _measurements(self, call: Call) -> Answer:
         return '"SAN"'
 
-    # ---- traces -----------------------------------------------------------------------------------------------------
-
-    @on("[:SENSe]:DETector:TRACe<n>", arguments=1)
-    def _set_detector(self, call: Call) -> None:
-        detector = read_choice(call.arguments[0], _DETECTORS)
-        if call.suffix(FIRST_TRACE, LAST_TRACE) == FIRST_TRACE:
-            self._receiver.detector_set = detector
-            self._changed()
-
-    @on("[:SENSe]:DETector:TRACe<n>?")
-    def _get_detector(self, call: Call) -> Answer:
-        return self._receiver.detector if call.suffix(FIRST_TRACE, LAST_TRACE) == FIRST_TRACE else "NORM"
-
-    @on(":TRACe<n>:TYPE", arguments=1)
-    def _set_trace_type(self, call: Call) -> None:
-        number = call.suffix(FIRST_TRACE, LAST_TRACE)
-        self._trace_types[number] = read_choice(call.arguments[0], _TRACE_TYPES)
-        if number == FIRST_TRACE:
-            self._receiver.trace_type = self._trace_types[number]
-            self._changed()
-
-    @on(":TRACe<n>:TYPE?")
-    def _get_trace_type(self, call: Call) -> Answer:
-        return self._trace_types[call.suffix(FIRST_TRACE, LAST_TRACE)]
+    # ---- results ----------------------------------------------------------------------------------------------------
 
     @on(":TRACe[:DATA]?", arguments=1)
     def _trace_data(self, call: Call) -> Answer:
-        match = re.fullmatch(r"TRACE?([1-6])", call.arguments[0].upper())
-        if match is None:
-            raise ScpiError(-224)
-        return self._writer.written(self._displayed(int(match[1])), integers=True)
+        number = trace_number(call.arguments[0])
+        self._look()
+        return self._writer.written(self._trace_commands.displayed(number), integers=True)
 
     @on(":FETCh:SANalyzer<n>?")
+    @on(":CALCulate:DATA<n>?")
     def _fetch(self, call: Call) -> Answer:
-        return self._pairs(call.suffix(FIRST_TRACE, LAST_TRACE))
+        return self._result(self._wanted(call))
 
     @on(":READ:SANalyzer<n>?")
     def _read(self, call: Call) -> Answer:
-        number = call.suffix(FIRST_TRACE, LAST_TRACE)
+        number = self._wanted(call)
         self._restart()
-        return Later(self.operation_ends_at, lambda: self._pairs(number))
+        return Later(self.operation_ends_at, lambda: self._result(number))
 
-    def _displayed(self, number: int) -> FloatArray:
-        return self._writer.displayed(self._power_w(number), self._receiver.points)
+    def _wanted(self, call: Call) -> int:
+        """Return the number of the trace or table that is asked for; raises ScpiError where the table is off."""
+        number = call.suffix(FIRST_TRACE, MARKER_TABLE)
+        if number == PEAK_TABLE:
+            self._markers.criteria.refuse_table()
+        elif number == MARKER_TABLE:
+            self._markers.refuse_table()
+        return number
 
-    def _pairs(self, number: int) -> Reply:
-        pairs = np.column_stack([self._receiver.axis(), self._displayed(number)])
-        return self._writer.written(pairs.ravel(), integers=False)
+    def _result(self, number: int) -> Reply:
+        self._look()
+        values: FloatArray
+        if number == PEAK_TABLE:
+            values = self._markers.criteria.table(self._screen(FIRST_TRACE), self._writer.unit)
+        elif number == MARKER_TABLE:
+            values = self._markers.table()
+        else:
+            values = self._trace_commands.pairs(number)
+        return self._writer.written(values, integers=False)

@@ -103,7 +103,7 @@ class SimulatedTEC(WireInstrument):
         self._memory = ParameterMemory(self._table, len(self._ports), stored or {})
         self._setting = self._memory.get
         self._readings = self._make_readings(device_type, int(serial), round(float(firmware) * 100))
-        self._busy_answers = 0
+        self._busy_answers = 0.0
         self._broken_sensors: dict[int, int] = {}
         self._advanced_to = self.now()
         self._start(now=self.now(), silence=0.0, initialisation=0.0)
@@ -115,8 +115,8 @@ class SimulatedTEC(WireInstrument):
 
     # ---- faults ------------------------------------------------------------------------------------------------------
 
-    def be_busy(self, answers: int) -> None:
-        """Answer the next `answers` commands with error 2: busy."""
+    def be_busy(self, answers: float) -> None:
+        """Answer the next `answers` commands with error 2, busy; infinity lasts until the next call."""
         self._busy_answers = answers
 
     def break_sensor(self, error: int | None, channel: int = 1) -> None:

@@ -36,6 +36,7 @@ class _Channel:
     gauge: PressurePort
     is_ion_gauge: bool
     powered: bool = True
+    broken: bool = False
 
 
 class SimulatedMKS937B(WireInstrument):
@@ -81,6 +82,10 @@ class SimulatedMKS937B(WireInstrument):
         """Forget the half message and what was not read."""
         super().on_disconnect()
         self._input.clear()
+
+    def break_sensor(self, channel: int, broken: bool = True) -> None:
+        """Break the sensor of a gauge, or mend it."""
+        self._channels[channel].broken = broken
 
     def _take(self, message: bytes) -> None:
         _, at, text = message.decode("latin-1").rpartition("@")
@@ -153,7 +158,7 @@ class SimulatedMKS937B(WireInstrument):
         channel = self._channels[number]
         if not channel.powered:
             return "OFF"
-        status = channel.gauge.status()
+        status = GaugeStatus.SENSOR_ERROR if channel.broken else channel.gauge.status()
         if status is not GaugeStatus.OK:
             words = _WORDS | (_ION_WORDS if channel.is_ion_gauge else _PIRANI_WORDS)
             return words[status]

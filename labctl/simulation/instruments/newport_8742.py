@@ -21,6 +21,7 @@ PROCESSING_S = 1e-3
 RS485_S_PER_CHARACTER = 100e-6
 CHAIN_SCAN_S = 2.0
 ADDRESSES = range(1, 32)
+BUS_FAULT = 46
 
 _TELNET_TRIPLE = re.compile(rb"\xff[\xfb-\xfe].", re.DOTALL)
 _ADDRESS = re.compile(r"(\d+)>(.*)")
@@ -72,6 +73,11 @@ class SimulatedNewport8742(WireInstrument):
         unit = next(unit for unit in self._units if unit.address == controller)
         unit.advance(self.now())
         unit.axes[axis].stuck = stuck
+
+    def flood_errors(self, flooded: bool = True) -> None:
+        """Let the error queues of all controllers never come to an end, or end that."""
+        for unit in self._units:
+            unit.errors.endless = BUS_FAULT if flooded else None
 
     def on_connect(self) -> None:
         """Start the telnet negotiation that no client answers."""

@@ -40,7 +40,12 @@ class Fault(Exception):
 
 
 class ErrorQueue:
-    """The last ten errors; the oldest is read first and is lost first."""
+    """The last ten errors; the oldest is read first and is lost first.
+
+    While `endless` is a code, it is what is read once the queue is empty.
+    """
+
+    endless: int | None = None
 
     def __init__(self) -> None:
         self._codes: deque[int] = deque(maxlen=ERROR_QUEUE_DEPTH)
@@ -55,7 +60,7 @@ class ErrorQueue:
 
     def next_code(self) -> int:
         """Return and forget the oldest code, 0 where there is none."""
-        return self._codes.popleft() if self._codes else 0
+        return self._codes.popleft() if self._codes else self.endless or 0
 
     def next_text(self) -> str:
         """Return and forget the oldest entry, code and text."""

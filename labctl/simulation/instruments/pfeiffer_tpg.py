@@ -60,10 +60,13 @@ class _Channel:
     port: PressurePort | None
     gain: float
     switched_on: bool = True
+    broken: bool = False
 
     def status(self) -> GaugeStatus:
         if self.port is None:
             return GaugeStatus.NO_SENSOR
+        if self.broken:
+            return GaugeStatus.SENSOR_ERROR
         status = self.port.status()
         return GaugeStatus.SENSOR_OFF if status is GaugeStatus.OK and not self.switched_on else status
 
@@ -123,6 +126,10 @@ class SimulatedTPG(WireInstrument):
         }
         if self._is_new:
             self._commands["AYT"] = lambda parameters: self._plain(parameters, self._identity)
+
+    def break_sensor(self, channel: int, broken: bool = True) -> None:
+        """Break the sensor of a gauge, or mend it."""
+        self._channels[channel].broken = broken
 
     # ---- the wire ----------------------------------------------------------------------------------------------------
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import numpy as np
 
 from labctl.simulation.analyzer_noise import FloatArray
 from labctl.simulation.instruments import analyzer_units
 from labctl.simulation.instruments.analyzer_settings import ReceiverSettings
-from labctl.simulation.instruments.analyzer_sweeps import FIRST_TRACE, LAST_TRACE, SweepingAnalyzer
+from labctl.simulation.instruments.analyzer_sweeps import SweepingAnalyzer
+from labctl.simulation.instruments.analyzer_traces import FIRST_TRACE, trace_number
 from labctl.simulation.instruments.fsv_channels import Channels
+from labctl.simulation.instruments.fsv_markers import FsvMarkers
 from labctl.simulation.instruments.fsv_receiver import SWEEP_TIME_RANGE_S, FsvReceiver
+from labctl.simulation.instruments.fsv_traces import WINDOW, FsvTraces
 from labctl.simulation.ports import RfInput
-from labctl.simulation.scpi import Answer, Call, Reply, on
-from labctl.simulation.scpi_syntax import DBM, ScpiError, definite_block, read_choice
+from labctl.simulation.scpi import Answer, Call, on
+from labctl.simulation.scpi_syntax import DBM, ERROR_TEXTS, read_choice
 from labctl.simulation.wire import Timebase
 
 CHANNEL_SWITCH_S = 1.0
@@ -25,28 +28,25 @@ LARGEST_ATTENUATION_DB = 79
 ATTENUATION_STEP_DB = 1.0
 REFERENCE_LEVEL_RANGE_DBM = (-130.0, 30.0)
 
-_DETECTORS = ("APEak", "NEGative", "POSitive", "SAMPle", "RMS", "AVERage")
-_TRACE_MODES = ("WRITe", "AVERage", "MAXHold", "MINHold", "VIEW", "BLANk")
-_FROZEN_MODES = ("VIEW", "BLAN")
+_MANY_WIDTHS = ("FSV3", "FSVA3", "FPL")  # models whose traces also come as halves and doubles
 _SPACINGS = ("LOGarithmic", "LINear", "LDB", "PERCent")
 _FILTERS = ("NORMal", "CFILter", "RRC", "P5")
 _SWEEP_MODES = ("AUTO", "LIST", "ESPectrum")
 _TRIGGERS = ("IMMediate", "EXTern", "IFPower", "VIDeo")
 _UNITS = ("DBM", "DBMV", "DBUV", "DBUA", "V", "A", "W")
-_WINDOW = ":DISPlay[:WINDow<n>]:TRACe<n>"
 
 
 class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
-    """An analyzer with one live trace in its Spectrum application (trace 1; traces 2 to 6 stay blank).
+    """An analyzer with six traces and sixteen markers in its Spectrum application.
 
-    Sweeps take lab time, see `SweepingAnalyzer`. A change of settings clears the trace and restarts a running sequence;
-    a start restarts it from nothing; what is out of range is refused and changes nothing. Noise is that of `NoiseDraw`.
-    A filter other than the Gaussian, a list sweep, an external trigger, a frozen trace and a linear scale are kept and
-    read back, but only a percentage scale and the units change what traces hold. All Spectrum channels share one set of
-    settings.
+    Sweeps take lab time, see `SweepingAnalyzer`. A change of settings clears the live traces and restarts a running
+    sequence; a start restarts it from nothing; what is out of range is refused and changes nothing. Noise, and the
+    lines in it, are those of `NoiseDraw`. A filter other than the Gaussian, a list sweep, an external trigger and a
+    linear scale are kept and read back, but only a percentage scale and the units change what traces hold. All Spectrum
+    channels share one set of settings. Delta markers are not there.
 
-    Wakes up as after preset: continuous sweeping, ASCII, auto-peak detector, averages of decibels. Blocks are
-    little-endian, for which there is no command.
+    Wakes up as after preset: continuous sweeping of trace 1, ASCII, auto-peak detector, averages of decibels. Blocks
+    are little-endian, for which there is no command.
     """
 
     error_format = '{code},"{text}"'
@@ -67,19 +67,26 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
         super().__init__(timebase, rf_input, rng, FsvReceiver(highest_hz), speed)
         self.identity = f"Rohde&Schwarz,{model},{serial},{firmware}"
         self._channels = Channels(self, self._channel_changed)
+        self._trace_commands = FsvTraces(self, ("16", "32", "64") if model.startswith(_MANY_WIDTHS) else ("32",))
+        self._markers = FsvMarkers(
+            self,
+            self._screen,
+            lambda number: self._trace_commands.mode(number) == "BLAN",
+            lambda: self._unit,
+            self.couple,
+        )
         self._register()
         self._preset()
 
     def _register(self) -> None:
-        settings = ReceiverSettings(self, self._receiver, self._changed, clip=False)
+        settings = ReceiverSettings(self, self._receiver, self.changed, lambda: self.seen_by(FIRST_TRACE), clip=False)
         settings.frequency()
         settings.bandwidth()
         settings.sweep(POINTS_RANGE, SWEEP_TIME_RANGE_S)
         settings.choice("[:SENSe]:AVERage<n>:TYPE", "average_type", "average_type_set", ("VIDeo", "LINear", "POWer"))
-        settings.automatic("[:SENSe][:WINDow<n>]:DETector<n>[:FUNCtion]:AUTO", "detector_set", "detector")
         settings.attenuation(":INPut:ATTenuation", LARGEST_ATTENUATION_DB, ATTENUATION_STEP_DB)
         settings.preamplifier(":INPut:GAIN:STATe")
-        for pattern in ("[:SENSe]:SWEep:COUNt", "[:SENSe]:AVERage:COUNt"):
+        for pattern in ("[:SENSe]:SWEep:COUNt", "[:SENSe]:AVERage<n>:COUNt"):
             self.number(
                 pattern,
                 lambda: self._receiver.sweep_count,
@@ -91,7 +98,7 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
             )
         low, high = REFERENCE_LEVEL_RANGE_DBM
         self.number(
-            f"{_WINDOW}:Y[:SCALe]:RLEVel",
+            f"{WINDOW}:Y[:SCALe]:RLEVel",
             lambda: self._reference_level_dbm,
             lambda level: self._kept("_reference_level_dbm", level),
             minimum=low,
@@ -104,7 +111,7 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
         self._keep("[:SENSe]:BANDwidth[:RESolution]:TYPE", "_filter", _FILTERS)
         self._keep("[:SENSe]:SWEep:MODE", "_sweep_mode", _SWEEP_MODES)
         self._keep(":TRIGger[:SEQuence]:SOURce", "_trigger", _TRIGGERS)
-        self._keep(f"{_WINDOW}:Y:SPACing", "_spacing", _SPACINGS)
+        self._keep(f"{WINDOW}:Y:SPACing", "_spacing", _SPACINGS)
         self._keep(":CALCulate<n>:UNIT:POWer", "_unit", _UNITS)
 
     def _keep(self, pattern: str, name: str, choices: tuple[str, ...]) -> None:
@@ -130,11 +137,12 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
     def _preset(self) -> None:
         self._receiver.preset()
         self._reference_level_dbm = 0.0
-        self._binary = False
         self._filter, self._sweep_mode, self._trigger = "NORM", "AUTO", "IMM"
         self._spacing, self._unit = "LOG", "DBM"
         self._sweep_type = "AUTO"
-        self._trace_modes = {FIRST_TRACE: "WRIT"} | dict.fromkeys(range(FIRST_TRACE + 1, LAST_TRACE + 1), "BLAN")
+        self._trace_commands.preset()
+        self._markers.preset()
+        self.traces.preset()
         self._continuous = True
         self._sequence = None
         if self._may_sweep():
@@ -142,17 +150,20 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
 
     # ---- measurement ------------------------------------------------------------------------------------------------
 
+    def seen_by(self, trace: int) -> FsvReceiver:
+        """Return the receiver as the trace of that number sees it, a copy."""
+        return replace(super().seen_by(trace), noise_marker=self._markers.measure_noise(trace))
+
+    def _sweeps_wanted(self) -> int:
+        return self._receiver.sweeps_in_sequence
+
     def _may_sweep(self) -> bool:
         return self._channels.sweeps
-
-    def _refuse_sweep(self) -> None:
-        if not self._may_sweep():
-            raise ScpiError(-221)
 
     def _channel_changed(self) -> None:
         self._busy_until = self.now() + CHANNEL_SWITCH_S
         self._sequence = None
-        self._trace.clear()
+        self.traces.clear(frozen=True)
         if self._may_sweep() and self._continuous:
             self._restart()
 
@@ -174,7 +185,7 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
     def _sweeps_started(self, call: Call) -> Answer:
         self._look()
         if self._sequence is None:
-            return str(self._trace.sweeps)
+            return str(self.traces.sweeps)
         return str(int(min(self._sequence.due(self.now()) + 1, self._sequence.target)))
 
     @on(":STATus:OPERation:CONDition?")
@@ -185,7 +196,7 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
     def _set_sweep_type(self, call: Call) -> None:
         self._sweep_type = read_choice(call.arguments[0], ("AUTO", "FFT", "SWE"))
         self._receiver.type_set = None if self._sweep_type == "AUTO" else self._sweep_type
-        self._changed()
+        self.changed()
 
     @on("[:SENSe]:SWEep:TYPE?")
     def _get_sweep_type(self, call: Call) -> Answer:
@@ -195,67 +206,26 @@ class SimulatedFSV(SweepingAnalyzer[FsvReceiver]):
     def _used_sweep_type(self, call: Call) -> Answer:
         return self._receiver.sweep_type
 
-    # ---- traces -----------------------------------------------------------------------------------------------------
-
-    @on("[:SENSe][:WINDow<n>]:DETector<n>[:FUNCtion]", arguments=1)
-    def _set_detector(self, call: Call) -> None:
-        detector = read_choice(call.arguments[0], _DETECTORS)
-        if call.suffix(FIRST_TRACE, LAST_TRACE, place=1) == FIRST_TRACE:
-            self._receiver.detector_set = detector
-            self._changed()
-
-    @on("[:SENSe][:WINDow<n>]:DETector<n>[:FUNCtion]?")
-    def _get_detector(self, call: Call) -> Answer:
-        return self._receiver.detector if call.suffix(FIRST_TRACE, LAST_TRACE, place=1) == FIRST_TRACE else "APE"
-
-    @on(f"{_WINDOW}:MODE", arguments=1)
-    def _set_trace_mode(self, call: Call) -> None:
-        number = call.suffix(FIRST_TRACE, LAST_TRACE, place=1)
-        self._trace_modes[number] = mode = read_choice(call.arguments[0], _TRACE_MODES)
-        if number == FIRST_TRACE and mode not in _FROZEN_MODES:
-            self._receiver.trace_type = mode
-            self._changed()
-
-    @on(f"{_WINDOW}:MODE?")
-    def _get_trace_mode(self, call: Call) -> Answer:
-        return self._trace_modes[call.suffix(FIRST_TRACE, LAST_TRACE, place=1)]
-
-    @on(":FORMat[:DATA]", arguments=(1, 2))
-    def _set_format(self, call: Call) -> None:
-        kind = read_choice(call.arguments[0], ("ASCii", "REAL"))
-        if call.arguments[1:] not in ((), ("32",) if kind == "REAL" else ("0",)):
-            raise ScpiError(-224)
-        self._binary = kind == "REAL"
-
-    @on(":FORMat[:DATA]?")
-    def _get_format(self, call: Call) -> Answer:
-        return "REAL,32" if self._binary else "ASC,0"
+    # ---- results ----------------------------------------------------------------------------------------------------
 
     @on(":TRACe<n>[:DATA]?", arguments=1)
     def _trace_data(self, call: Call) -> Answer:
-        return self._written(self._displayed(_trace_number(call)))
+        return self._trace_commands.written(self._displayed(trace_number(call.arguments[0])))
 
     @on(":TRACe<n>[:DATA]:X?", arguments=1)
     def _trace_axis(self, call: Call) -> Answer:
-        _trace_number(call)
-        return self._written(self._receiver.axis())
+        return self._trace_commands.written(self._trace_commands.axis(trace_number(call.arguments[0])))
 
     def _displayed(self, number: int) -> FloatArray:
         self._refuse_sweep()
-        power = None if self._trace_modes[number] == "BLAN" else self._power_w(number)
-        if power is not None and self._spacing == "PERC":
+        screen = self._screen(number)
+        if screen.power_w is not None and self._spacing == "PERC":
             reference_w = 1e-3 * 10 ** (self._reference_level_dbm / 10)
-            return np.asarray(100 * np.sqrt(power / reference_w))
-        return analyzer_units.displayed(power, self._receiver.points, self._unit)
+            return np.asarray(100 * np.sqrt(screen.power_w / reference_w))
+        return analyzer_units.displayed(screen.power_w, screen.axis.size, self._unit)
 
-    def _written(self, values: FloatArray) -> Reply:
-        if not self._binary:
-            return ",".join(f"{value:.9g}" for value in values.tolist())
-        return definite_block(values.astype("<f4").tobytes())
-
-
-def _trace_number(call: Call) -> int:
-    match = re.fullmatch(r"TRACE?([1-6])", call.arguments[0].upper())
-    if match is None:
-        raise ScpiError(-224)
-    return int(match[1])
+    @on(":SYSTem:ERRor:ALL?")
+    def _all_errors(self, call: Call) -> Answer:
+        """Return every error that is queued and forget them."""
+        found = [self.status.pop_error() for _ in range(self.status.error_count)] or [(0, ERROR_TEXTS[0])]
+        return ",".join(self.error_format.format(code=error[0], text=error[1]) for error in found if error is not None)

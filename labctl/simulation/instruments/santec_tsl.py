@@ -6,7 +6,7 @@ import math
 
 from labctl.simulation.ports import LaserPort
 from labctl.simulation.scpi import Answer, Call, ScpiInstrument, on
-from labctl.simulation.scpi_syntax import ScpiError, read_boolean, read_choice, read_number
+from labctl.simulation.scpi_syntax import ERROR_TEXTS, ScpiError, read_boolean, read_choice, read_number
 from labctl.simulation.wire import Timebase
 
 SHORTEST_M, LONGEST_M = 1480e-9, 1640e-9
@@ -17,22 +17,28 @@ SETTLING_S = 0.1
 LASER_START_S = 2.0
 DARK_DBM = -40.0  # what the monitor says without light
 LEGACY, SCPI = "0", "1"
+NO_NUMBER = -148  # what the laser says of a parameter that is no plain number
 
 _LEGACY_UNIT_M = 1e-9
 _PER_MILLIWATT = 1e3
+_UNKNOWN_TO_THE_LASER = frozenset({-104, -121, -131, -138, -224})  # it has ten error numbers, and none of these
 
 
 class SimulatedTSL570(ScpiInstrument):
     """A laser whose light is `laser`. It wakes up off, at the middle of its range and 1 mW.
 
-    Tuning and starting take lab time; `*OPC?` answers 0 meanwhile and 1 afterwards, and never waits. Out-of-range
-    values are refused and leave the setting alone. In the older command set, wavelengths are in nm. Of sweeps there is
-    only one over the whole range, as somebody else may have left it running; fine tuning and triggers are not there.
+    Tuning, starting and sweeping take lab time and overlap: `*OPC` and `*WAI` follow them, but `*OPC?` never waits, it
+    answers 0 meanwhile and 1 afterwards. Out-of-range values are refused and leave the setting alone; a parameter that
+    is no number is error -148. In the older command set, wavelengths are in nm. Of sweeps there is only one over the
+    whole range, as somebody else may have left it running; fine tuning and triggers are not there.
+
+    Error numbers, `*OPC?` and `*RST` as the driver of QMI has them from the maker.
     """
 
     command_end = b"\r"
     reply_end = b"\r"
     error_format = '{code:d},"{text}"'
+    error_texts = {**ERROR_TEXTS, NO_NUMBER: "Character data not allowed"}
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class SimulatedTSL570(ScpiInstrument):
         self._laser = laser
         self._command_set = command_set
         self._busy_until = -math.inf
+        self._stays_busy = False
         self._sweep_ends_at = -math.inf
         self._wavelength_m = 0.5 * (SHORTEST_M + LONGEST_M)
         self._power_w = 1e-3
@@ -58,12 +65,25 @@ class SimulatedTSL570(ScpiInstrument):
         laser.switch(False)
 
     def reset(self) -> None:
-        """Stop a sweep; wavelength, power and light stay, as the maker says of this laser."""
+        """Stop a sweep and empty the error queue; wavelength, power and light stay, as the maker says of this laser."""
         self._stop_sweep()
+        self.status.forget_errors()
+
+    def operation_ends_at(self) -> float:
+        """Return when the tuning, the start or the sweep under way ends, in s of lab time."""
+        return self._busy_until
+
+    def push_error(self, code: int, text: str | None = None) -> None:
+        """Queue an error under the number that this laser has for it."""
+        super().push_error(NO_NUMBER if code in _UNKNOWN_TO_THE_LASER else code, text)
+
+    def stay_busy(self, busy: bool) -> None:
+        """Let the laser say that its tuning goes on, whether it does or not."""
+        self._stays_busy = busy
 
     @on("*OPC?")
     def _complete(self, call: Call) -> Answer:
-        return str(int(self.now() >= self._busy_until))
+        return str(int(self.now() >= self._busy_until and not self._stays_busy))
 
     # ---- wavelength -------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,16 @@ class SimulatedELL14Bus(WireInstrument):
             if message is not None:
                 self.send(f"{unit.address:X}{message}\r\n".encode("ascii"))
 
+    def jam(self, address: int, stuck: bool = True) -> None:
+        """Let the mount at `address` stick from its next motion on: it stays, and reports a mechanical timeout."""
+        for unit in self._at(address):
+            unit.stuck = stuck
+
+    def stay_busy(self, busy: bool) -> None:
+        """Let every mount answer that it is busy, whatever it is told."""
+        for unit in self._units:
+            unit.busy = busy
+
     def advance(self, now: float) -> None:
         """Turn every mount to where it is at lab time `now` (s) and answer for those that have arrived."""
         for unit in self._units:

@@ -96,6 +96,8 @@ class RotatorUnit:
         self._pulses = pulses_per_revolution
         self._serial = serial
         self._imperfections = imperfections
+        self.stuck = False
+        self.busy = False
         self._origin_deg = float(rng.uniform(0.0, DEGREES_PER_REVOLUTION))
         self._angle_deg = self._origin_deg
         self._count = 0
@@ -145,6 +147,8 @@ class RotatorUnit:
 
     def execute(self, name: str, digits: str) -> str | None:
         """Execute a command at the lab time last advanced to, and return its reply; None where that comes later."""
+        if self.busy:
+            return f"GS{BUSY:02X}"
         if self._turn is not None and name == "st":
             self._halt(self._turn)
         elif self._turn is not None:
@@ -220,7 +224,7 @@ class RotatorUnit:
             to_deg,
             reached,
             self._origin_deg,
-            (lambda: f"GS{MECHANICAL_TIMEOUT:02X}") if jams else reply,
+            self._mechanical_timeout if jams else reply,
             extra_s=GIVE_UP_S if jams else 0.0,
             fault=MECHANICAL_TIMEOUT if jams else 0,
         )
@@ -259,9 +263,16 @@ class RotatorUnit:
         fault: int = 0,
     ) -> None:
         now = self._advanced_to
+        if self.stuck:
+            to_deg, count, origin_deg = self._angle_deg, self._count, self._origin_deg
+            reply, extra_s, fault = self._mechanical_timeout, GIVE_UP_S, MECHANICAL_TIMEOUT
         rate = FASTEST_DEG_PER_S * self._velocity_percent / 100
         ends_at = now + START_S + abs(to_deg - self._angle_deg) / rate + extra_s
         self._turn = Turn(self._angle_deg, to_deg, now, ends_at, count, origin_deg, reply, fault)
+
+    @staticmethod
+    def _mechanical_timeout() -> str:
+        return f"GS{MECHANICAL_TIMEOUT:02X}"
 
     def _play(self, direction: int) -> float:
         """Return how far in degrees an arrival from `direction` lies beside what the encoder says."""

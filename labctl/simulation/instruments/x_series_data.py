@@ -35,6 +35,16 @@ class TraceWriter:
         """Return to ASCII, most significant byte first, dBm."""
         self._kind, self._width, self._border, self._unit = "ASC", 8, "NORM", "DBM"
 
+    @property
+    def unit(self) -> str:
+        """The unit of levels."""
+        return self._unit
+
+    @property
+    def is_text(self) -> bool:
+        """Whether traces are sent as text."""
+        return self._kind == "ASC"
+
     def displayed(self, power_w: FloatArray | None, points: int) -> FloatArray:
         """Return powers in the present unit; a trace that holds no sweep is not-a-number throughout."""
         return analyzer_units.displayed(power_w, points, self._unit)

@@ -30,7 +30,11 @@ VBW_STEPS_HZ = [*RBW_STEPS_HZ, 50e6]
 
 @dataclass
 class Receiver(AnalyzerReceiver):
-    """Settings of the swept-spectrum measurement; `bandwidth_type` says what the RBW is the width of."""
+    """Settings of the swept-spectrum measurement.
+
+    `bandwidth_type` says what the RBW is the width of, `average_type_auto` the average type that the traces and markers
+    together ask for, `marker_function` whether a marker of this trace measures noise or the power in a band.
+    """
 
     rbw_steps_hz = RBW_STEPS_HZ
     vbw_steps_hz = VBW_STEPS_HZ
@@ -38,21 +42,19 @@ class Receiver(AnalyzerReceiver):
     shortest_sweep_s = SWEEP_TIME_RANGE_S[0]
 
     bandwidth_type: str = "DB3"
+    average_type_auto: str = "LOG"
+    marker_function: bool = False
 
     @property
     def detector(self) -> str:
-        """Detector as set, or the one that goes with the trace type."""
-        return self.detector_set or ("AVER" if self.trace_type == "AVER" else "NORM")
+        """Detector as set, or the one that goes with the marker and the trace type."""
+        automatic = "AVER" if self.trace_type == "AVER" or self.marker_function else "NORM"
+        return self.detector_set or automatic
 
     @property
     def average_type(self) -> str:
-        """Averaging type as set, or power for the average detector and log-power else."""
-        return self.average_type_set or ("RMS" if self.detector == "AVER" else "LOG")
-
-    @property
-    def sweeps_in_sequence(self) -> int:
-        """How many sweeps make one single measurement."""
-        return 1 if self.trace_type == "WRIT" else self.average_count
+        """Averaging type as set, or the automatic one."""
+        return self.average_type_set or self.average_type_auto
 
     @property
     def three_db_width_hz(self) -> float:
@@ -64,11 +66,12 @@ class Receiver(AnalyzerReceiver):
         """The scale on which video and traces are averaged."""
         return SCALES[self.average_type]
 
-    def draw(self, noise: NoiseDraw, power: FloatArray, sweeps: float) -> FloatArray:
-        """Return the mean of `sweeps` sweeps over a mean power of `power` in W, on `scale`, shape (points,)."""
+    def draw(self, noise: NoiseDraw, power: FloatArray, sweeps: float, line: FloatArray | None = None) -> FloatArray:
+        """Return the mean of `sweeps` sweeps on `scale`, shape (points,): noise of mean power `power` in W, and lines
+        of `line` times that."""
         if self.detector not in _PEAK_DETECTORS:
-            return self.scale.at_level(noise.mean(self.scale, sweeps), power)
+            return self.scale.at_level(noise.mean(self.scale, sweeps, line), power)
         highest = np.full(self.points, self.detector == "POS")
         if self.detector == "NORM":
             highest[::2] = True  # noise: peaks and pits by turns
-        return self.scale.at_level(noise.extreme_mean(self.scale, max(1, round(sweeps)), highest), power)
+        return self.scale.at_level(noise.extreme_mean(self.scale, max(1, round(sweeps)), highest, line), power)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from labctl.simulation.instruments.analyzer_settings import Change, ReceiverSettings
 from labctl.simulation.instruments.x_series_receiver import SWEEP_TIME_RANGE_S, Receiver
 from labctl.simulation.scpi import Call, ScpiInstrument
@@ -11,9 +13,14 @@ LARGEST_ATTENUATION_DB = 70
 ATTENUATION_STEP_DB = 2.0
 
 
-def register_receiver(instrument: ScpiInstrument, receiver: Receiver, changed: Change) -> None:
-    """Add the frequency, bandwidth, sweep, averaging and input commands; `changed` is called after each change."""
-    settings = ReceiverSettings(instrument, receiver, changed, clip=True)
+def register_receiver(
+    instrument: ScpiInstrument, receiver: Receiver, changed: Change, seen: Callable[[], Receiver]
+) -> None:
+    """Add the frequency, bandwidth, sweep, averaging and input commands.
+
+    `changed` is called after each change; `seen` returns the receiver as trace 1 sees it.
+    """
+    settings = ReceiverSettings(instrument, receiver, changed, seen, clip=True)
     settings.frequency()
     _add_spans(instrument, receiver, settings)
     settings.bandwidth()
@@ -24,7 +31,6 @@ def register_receiver(instrument: ScpiInstrument, receiver: Receiver, changed: C
     settings.automatic("[:SENSe]:SWEep:TYPE:AUTO", "type_set", "sweep_type")
     settings.choice("[:SENSe]:AVERage:TYPE", "average_type", "average_type_set", ("RMS", "LOG", "SCALar"))
     settings.automatic("[:SENSe]:AVERage:TYPE:AUTO", "average_type_set", "average_type")
-    settings.automatic("[:SENSe]:DETector:AUTO", "detector_set", "detector")
     settings.attenuation("[:SENSe]:POWer[:RF]:ATTenuation", LARGEST_ATTENUATION_DB, ATTENUATION_STEP_DB)
     settings.preamplifier("[:SENSe]:POWer[:RF]:GAIN[:STATe]")
 

@@ -8,8 +8,10 @@ it is preset to.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 _INTEGRATING = 1e-12  # how far the pole may be from 1
 
@@ -40,26 +42,46 @@ def integrator(gain_per_s: float, period_s: float) -> Biquad:
     return Biquad(half, half, 0.0, 1.0, 0.0)
 
 
-def proportional_integral(corner_hz: float) -> Law:
-    """Return the law H(s) = g/s (1 + s/(2 pi f)): an integrator that becomes proportional above the corner f."""
+def integrator_with(zeros_hz: Sequence[float] = (), pole_hz: float | None = None) -> Law:
+    """Return the law H(s) = g/s prod(1 + s/(2 pi z)) / (1 + s/(2 pi p)), bilinear transform.
+
+    At most one zero more than poles, so that it is no differentiator. Raises ValueError.
+    """
+    poles_hz = () if pole_hz is None else (pole_hz,)
+    if len(zeros_hz) > 1 + len(poles_hz):
+        raise ValueError(f"{len(zeros_hz)} zeros over {len(poles_hz)} poles and an integrator differentiate")
 
     def law(gain_per_s: float, period_s: float) -> Biquad:
-        half, proportional = 0.5 * gain_per_s * period_s, gain_per_s / (2 * math.pi * corner_hz)
-        return Biquad(half + proportional, half - proportional, 0.0, 1.0, 0.0)
+        # 1 + s/(2 pi f) becomes ((1 + k) + (1 - k)/z) / (1 + 1/z) with k = 1/(pi f T); g/s becomes g T/2 over the same.
+        numerator = np.array([0.5 * gain_per_s * period_s])
+        for corner_hz in zeros_hz:
+            numerator = np.convolve(numerator, _factor(corner_hz, period_s))
+        for _ in range(1 + len(poles_hz) - len(zeros_hz)):
+            numerator = np.convolve(numerator, [1.0, 1.0])
+        ratio = 0.0
+        for corner_hz in poles_hz:
+            first, second = _factor(corner_hz, period_s)
+            numerator, ratio = numerator / first, second / first
+        b0, b1, b2 = (*numerator.tolist(), 0.0)[:3]
+        return Biquad(b0, b1, b2, 1.0 - ratio, ratio)
 
     return law
+
+
+def _factor(corner_hz: float, period_s: float) -> tuple[float, float]:
+    k = 1.0 / (math.pi * corner_hz * period_s)
+    return 1.0 + k, 1.0 - k
+
+
+def proportional_integral(corner_hz: float) -> Law:
+    """Return the law H(s) = g/s (1 + s/(2 pi f)): an integrator that becomes proportional above the corner f."""
+    return integrator_with([corner_hz])
 
 
 def rolled_off_integrator(corner_hz: float) -> Law:
     """Return the law H(s) = g/s / (1 + s/(2 pi f)): an integrator that falls faster above the corner f, below a
-    resonance; bilinear transform."""
-
-    def law(gain_per_s: float, period_s: float) -> Biquad:
-        k = 1.0 / (math.pi * corner_hz * period_s)
-        half, r = 0.5 * gain_per_s * period_s / (1 + k), (1 - k) / (1 + k)
-        return Biquad(half, 2 * half, half, 1 - r, r)
-
-    return law
+    resonance."""
+    return integrator_with(pole_hz=corner_hz)
 
 
 @dataclass(frozen=True)

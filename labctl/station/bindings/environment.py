@@ -76,7 +76,11 @@ class BoundPicomotor:
             self._clock.sleep(MOTION_POLL_S)
         motor.stop()
         raise BadReply(
-            self.name, f"the {axis} motor never reported the end of its motion", remedy="Check the motor and its cable."
+            self.name,
+            f"the {axis} motor never reported the end of its motion",
+            command="MD?",
+            reply="0",
+            remedy="Check the motor and its cable.",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,14 +19,16 @@ from labctl.station.clock import Clock, Registration, wait_out
 from labctl.station.limits import Limit
 from labctl.station.roles import ServoState
 
-DEADLINE_PERIODS: Final = 2.0
+DEADLINE_PERIODS: Final = 2.0  # where no deadline was given
 MOST_LOST_STEPS: Final = 3
 _ROUNDING: Final = 1e-9  # of times and voltages that were added up
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ServoTiming:
-    """How a loop was kept since it was closed: steps taken, steps that came later than two periods after the last one,
+    """How a loop was kept since it was closed: steps taken, steps that came later after the last one than the deadline,
     steps lost to a converter that did not answer, and the longest time between two steps, in s."""
 
     steps: int = 0
@@ -36,14 +40,16 @@ class ServoTiming:
 class SoftwareServo:
     """The `Servo` role on any pair of converters: every `period_s` of the clock, one input becomes one output.
 
-    `set_output` puts out volts, `read_input` returns volts; both may raise `LabError`. The output starts from
-    `present_v`, stays within +-`output_limit_v` and changes by no more than `slew_v_per_s`, also while the loop is
-    closed. `law` makes the controller from the integral gain.
+    `set_output` puts out volts, `read_input` returns volts; both may raise `LabError`. `present_v` is where the output
+    is before this put anything out, or how to ask the converter for it. The output stays within +-`output_limit_v`, or
+    comes back from beyond it, and changes by no more than `slew_v_per_s`, also while the loop is closed. `law` makes
+    the controller from the integral gain.
 
     Closing goes on from the present output; opening leaves the output where it is. A late step integrates over one
     period, never over the gap. A step whose converter fails is left out, and after three in a row the loop opens:
     `problem` then says why. `state().overloaded` says that since the last look a step was late or lost, or that the
-    input was beyond `input_limit_v`.
+    input was beyond `input_limit_v`. `tell` is given a sentence when a step is late for the first time after the loop
+    was closed, how many were when it is opened, and why it was where it opened itself.
     """
 
     def __init__(
@@ -57,9 +63,11 @@ class SoftwareServo:
         output_limit_v: float,
         slew_v_per_s: float,
         input_limit_v: float = math.inf,
-        present_v: float = 0.0,
+        present_v: float | Callable[[], float] = 0.0,
+        deadline_s: float | None = None,
         law: Law = integrator,
         key: str = "",
+        tell: Callable[[str], None] = log.warning,
     ) -> None:
         self.name = name
         self.problem = ""
@@ -67,18 +75,23 @@ class SoftwareServo:
         self._read_input = read_input
         self._clock = clock
         self._period_s = period_s
+        self._deadline_s = DEADLINE_PERIODS * period_s if deadline_s is None else deadline_s
+        self._slew_v_per_s = slew_v_per_s
+        self._tell = tell
         self._limit = Limit(
             f"{name} servo output", -output_limit_v, output_limit_v, "V", key or f"[loops.{name}] output_limit"
         )
         self._limits = OutputLimits(-output_limit_v, output_limit_v, slew_v_per_s * period_s)
         self._input_limit_v = input_limit_v
-        self._output_v = self._limit.check(present_v)
+        self._read_output = present_v if callable(present_v) else None
+        self._output_v = None if callable(present_v) else self._limit.check(present_v)  # None: nobody looked yet
+        self._put_at = -math.inf
         self._law = law
         self._lock = threading.RLock()
         self._closed = False
         self._registration: Registration | None = None
         self._section = law(0.0, period_s)
-        self._memory = Memory.at_rest(present_v)
+        self._memory = Memory.at_rest(0.0)
         self._setpoint_v = 0.0
         self._last_step_at = clock.now()
         self._timing = ServoTiming()
@@ -98,9 +111,14 @@ class SoftwareServo:
         """Return how the loop was kept since it was closed last."""
         return self._timing
 
+    @property
+    def closed(self) -> bool:
+        """Return whether the loop is closed; nothing is asked of the converters."""
+        return self._closed
+
     def output_v(self) -> float:
-        """Return the output in V, as it was put out last."""
-        return self._output_v
+        """Return the output in V: as the converter says, or as it was put out last where it cannot be asked."""
+        return self._present_v() if self._read_output is None else float(self._read_output())
 
     # ---- the loop is open -------------------------------------------------------------------------------------------
 
@@ -130,22 +148,42 @@ class SoftwareServo:
     def hold(self) -> None:
         """Open the loop where it is; nothing is put out once this has returned."""
         with self._lock:
-            self._closed = False
+            was_closed, self._closed = self._closed, False
             if self._registration is not None:
                 self._registration.cancel()
                 self._registration = None
+            if was_closed and self._timing.late_steps > 1:
+                timing = self._timing
+                self._say(
+                    f"{self.name}: {timing.late_steps} of {timing.steps} steps of its servo were late; the longest gap "
+                    f"was {timing.longest_gap_s:.3g} s."
+                )
 
     def _ramp_to(self, volts: float) -> None:
-        step = self._limits.step
-        while abs(volts - self._output_v) > step * (1 + _ROUNDING):
-            self._put(self._output_v + math.copysign(step, volts - self._output_v))
-            wait_out(self._clock, self._period_s)
+        step, here = self._limits.step, self._present_v()
+        while abs(volts - here) > step * (1 + _ROUNDING):
+            here += math.copysign(step, volts - here)
+            self._put_when_due(here)
+        self._put_when_due(volts)
+
+    def _put_when_due(self, volts: float) -> None:
+        """Put out `volts` once the slew allows it."""
+        due = self._put_at + abs(volts - self._present_v()) / self._slew_v_per_s
+        if due > self._clock.now():
+            wait_out(self._clock, due - self._clock.now())
         self._put(volts)
 
     def _put(self, volts: float) -> None:
         with self._lock:
-            self._set_output(self._limit.check(volts))
-            self._output_v = volts
+            self._set_output(volts)
+            self._output_v = float(volts)
+            self._put_at = self._clock.now()
+
+    def _present_v(self) -> float:
+        if self._output_v is None:
+            assert self._read_output is not None
+            self._output_v = float(self._read_output())
+        return self._output_v
 
     # ---- the loop is closed -----------------------------------------------------------------------------------------
 
@@ -161,11 +199,13 @@ class SoftwareServo:
                 remedy="Look at the signal that they were taken from.",
             )
         with self._lock:
+            if (within := min(max(self._present_v(), self._limit.low), self._limit.high)) != self._present_v():
+                self._ramp_to(within)
             measured_v = self._measure()
             self.hold()
             self._setpoint_v = setpoint_v
             self._section = self._law(integral_gain_per_s, self._period_s)
-            self._memory = Memory.at_rest(self._output_v, setpoint_v - measured_v)
+            self._memory = Memory.at_rest(self._present_v(), setpoint_v - measured_v)
             self._timing = ServoTiming()
             self._lost_in_a_row = 0
             self._was_overloaded, self._was_at_limit = abs(measured_v) >= self._input_limit_v, False
@@ -183,7 +223,7 @@ class SoftwareServo:
             stalled = self._closed and self._is_late(self._clock.now() - self._last_step_at)
             overloaded, at_limit = self._was_overloaded or stalled, self._was_at_limit or self._is_at_limit()
             self._was_overloaded = self._was_at_limit = False
-            return ServoState(self._closed, self._output_v, error_v, overloaded, at_limit)
+            return ServoState(self._closed, self._present_v(), error_v, overloaded, at_limit)
 
     def _step(self) -> None:
         with self._lock:
@@ -206,13 +246,18 @@ class SoftwareServo:
         late = self._is_late(gap_s)
         before = self._timing
         self._timing = ServoTiming(
-            before.steps + 1, before.late_steps + late, before.lost_steps, max(before.longest_gap_s, gap_s)
+            before.steps + 1, before.late_steps + late, before.lost_steps, max(before.longest_gap_s, float(gap_s))
         )
         self._was_overloaded |= late
         self._last_step_at = now
+        if late and not before.late_steps:
+            self._say(
+                f"{self.name}: a step of its servo came {gap_s:.3g} s after the last one; the deadline is "
+                f"{self._deadline_s:.3g} s."
+            )
 
     def _is_late(self, gap_s: float) -> bool:
-        return gap_s > DEADLINE_PERIODS * self._period_s * (1 + _ROUNDING)
+        return bool(gap_s > self._deadline_s * (1 + _ROUNDING))
 
     def _lose_step(self, error: LabError) -> None:
         before = self._timing
@@ -226,6 +271,11 @@ class SoftwareServo:
         self.hold()
         self.problem = f"{self.name}: the loop was opened: {reason}"
         self._was_overloaded = True
+        self._say(self.problem)
+
+    def _say(self, sentence: str) -> None:
+        with suppress(LabError):  # a record that cannot be written is told elsewhere, and must not open a loop
+            self._tell(sentence)
 
     def _measure(self) -> float:
         volts = float(self._read_input())
@@ -236,4 +286,4 @@ class SoftwareServo:
         return volts
 
     def _is_at_limit(self) -> bool:
-        return abs(self._output_v) >= self._limit.high
+        return abs(self._present_v()) >= self._limit.high

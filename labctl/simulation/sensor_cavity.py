@@ -1,0 +1,102 @@
+"""The cavity of one sensor: a membrane in front of a mirror on a piezo, plane and short, of finesse 5."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from labctl.physics.membrane_cavity import (
+    front_mirror_phase_slope,
+    reflected_amplitude,
+    resonant_gap_m,
+    slab_amplitudes,
+    transmitted_amplitude,
+)
+from labctl.simulation.piezo import HIGHEST_V, PiezoChannel
+from labctl.simulation.room import Room
+from labctl.simulation.truth import SensorTruth
+
+MEMBRANE_INDEX = 2.169
+MEMBRANE_M = 100e-9
+MIRROR_AMPLITUDE = math.sqrt(0.999)
+PIEZO_M_PER_V = 26e-9
+DESIGN_BIAS_V = 75.0  # where the cavity was when it was built
+TRANSMISSION_V = 0.5  # at the photodiode behind the mirror, on resonance
+TRANSMISSION_NOISE_V = 1e-3
+
+
+class SensorCavity:
+    """Length, transmission and transduction of one cavity; closed forms of where its piezo is and of the laser.
+
+    It was built to be resonant where `DESIGN_BIAS_V` leads from a discharged piezo; `laser_m` returns the wavelength
+    of the light in m.
+    """
+
+    def __init__(
+        self,
+        truth: SensorTruth,
+        piezo: PiezoChannel,
+        laser_m: Callable[[], float],
+        room: Room,
+        index: int,
+        readings: np.random.Generator,
+    ) -> None:
+        self._truth = truth
+        self._piezo = piezo
+        self._laser_m = laser_m
+        self._room = room
+        self._index = index
+        self._readings = readings
+        self._design_m = laser_m()
+        self._r, self._t = (complex(a) for a in slab_amplitudes(MEMBRANE_INDEX, MEMBRANE_M, self._design_m))
+        self._resonant_gap_m = float(resonant_gap_m(self._r, truth.cavity_length_m, self._design_m))
+        self._built_m = self._displacement_m(piezo.settled_v(DESIGN_BIAS_V))
+        self._best_slope = self._slope(self._resonant_gap_m)
+        self._best_transmission = self._transmitted(self._resonant_gap_m, self._design_m)
+        self._best_phase_rad = self._phase(self._resonant_gap_m)
+        self._known_at: tuple[float, float] | None = None
+        self._known = (1.0, 0.0)
+
+    def gap_m(self) -> float:
+        """Return the distance between membrane and mirror, in m."""
+        stretched = self._displacement_m(self._piezo.motion_v(0.0)) - self._built_m
+        return self._resonant_gap_m + self._truth.cavity_offset_m + self._room.cavity_drift_m[self._index] + stretched
+
+    def transmission_volts(self) -> float:
+        """Return the photodiode behind the mirror, in V, with its noise."""
+        seen = self._transmitted(self.gap_m(), self._laser_m()) / self._best_transmission
+        return TRANSMISSION_V * seen + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
+
+    def transduction(self) -> float:
+        """Return radians of light per metre of membrane, over what they are on resonance; the sign turns far off it."""
+        return self._now()[0]
+
+    def phase_rad(self) -> float:
+        """Return how far the phase of the reflected light is from that on resonance, in rad."""
+        return self._now()[1]
+
+    def _now(self) -> tuple[float, float]:
+        """Return transduction and phase; a cavity that stands still is not computed anew."""
+        gap_m, laser_m = self.gap_m(), self._laser_m()
+        if self._known_at != (gap_m, laser_m):
+            self._known_at = gap_m, laser_m
+            phase = self._phase(gap_m, laser_m) - self._best_phase_rad
+            self._known = self._slope(gap_m, laser_m) / self._best_slope, math.remainder(phase, 2.0 * math.pi)
+        return self._known
+
+    def _displacement_m(self, motion_v: float) -> float:
+        return PIEZO_M_PER_V * motion_v * (1.0 + self._truth.cavity_piezo_bow * motion_v / HIGHEST_V)
+
+    def _slope(self, gap_m: float, laser_m: float | None = None) -> float:
+        return float(front_mirror_phase_slope(self._r, self._t, MIRROR_AMPLITUDE, gap_m, laser_m or self._design_m))
+
+    def _phase(self, gap_m: float, laser_m: float | None = None) -> float:
+        return cmath.phase(
+            complex(reflected_amplitude(self._r, self._t, MIRROR_AMPLITUDE, gap_m, laser_m or self._design_m))
+        )
+
+    def _transmitted(self, gap_m: float, laser_m: float) -> float:
+        return abs(complex(transmitted_amplitude(self._r, self._t, MIRROR_AMPLITUDE, gap_m, laser_m))) ** 2

@@ -28,7 +28,6 @@ _WANTS_INCLUDE_SCPI = tuple(int(part) for part in pymeasure.__version__.split(".
 # pyvisa only warns of a reply with another end than agreed; here that is an error like any other.
 warnings.filterwarnings("error", message="read string doesn't end with termination", category=UserWarning)
 _LARGEST_BLOCK_BYTES = 256 * 2**20
-_REMEDY_FOR_NONSENSE = "Check cable and address, and that no other program talks to it; then try again."
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,6 @@ class Driver(Instrument):  # type: ignore[misc]
                 # After nonsense more of it may follow; after Ctrl-C the reply may still be on its way.
                 if isinstance(error, BadReply) or not isinstance(error, Exception):
                     self._out_of_step = self._reply_is_missing = True
-                if isinstance(error, BadReply) and not error.remedy:
-                    error.remedy = _REMEDY_FOR_NONSENSE
-                    error.args = (f"{error} {error.remedy}",)
                 raise
             finally:
                 self._command_in_hand = outer

@@ -20,6 +20,8 @@ class LabError(Exception):
 class InstrumentError(LabError):
     """An instrument did not do what it was asked; names the instrument, the command, what came back and the remedy."""
 
+    usual_remedy = ""  # of those that name none
+
     def __init__(
         self,
         instrument: str,
@@ -29,6 +31,7 @@ class InstrumentError(LabError):
         reply: str | bytes | None = None,
         remedy: str = "",
     ) -> None:
+        remedy = remedy or self.usual_remedy
         parts = [f"{instrument}: {message}"]
         if command:
             parts.append(f"after {command!r}")
@@ -46,6 +49,8 @@ class NoReply(InstrumentError):
 
 class BadReply(InstrumentError):
     """The reply is not what the protocol allows: garbage, wrong checksum, wrong length, not a number."""
+
+    usual_remedy = "Check cable and address, and that no other program talks to it; then try again."
 
 
 class Refused(InstrumentError):

@@ -9,7 +9,7 @@ from labctl.spectra.noise_reduction import band_ratio_db
 from labctl.spectra.trace import Spectrum
 from procedures.base import LabProcedure
 from procedures.frequencies import quiet_band
-from procedures.traces import LOCKING_S, Share, block_beams, open_beams, sweep, take_trace, trace_s
+from procedures.traces import LOCKING_S, LOOK_S, Share, block_beams, open_beams, sweep, take_trace, trace_s
 
 DARK_SHARE = 0.2
 
@@ -31,10 +31,12 @@ class JointSpectrumAnalyzer(LabProcedure):
     DATA_COLUMNS = ["Frequency (Hz)", "Signal", "Shot noise"]
 
     def expected_s(self) -> float:
-        """Return the time of all traces, in s."""
+        """Return the time of all traces, and of looking at every lock before and after each, in s."""
         sensors = self.on_bench.station.file.station.sensors
         resonances = sensors * trace_s(self.resonance_rbw, self.resonance_averages)
-        return trace_s(self.rbw, self.averages) * (2.0 + DARK_SHARE) + resonances + sensors * LOCKING_S
+        looks = 2 * (sensors + 1) * len(self.on_bench.station.file.loops)
+        traces = trace_s(self.rbw, self.averages) * (2.0 + DARK_SHARE) + resonances
+        return traces + looks * LOOK_S + sensors * LOCKING_S
 
     def measure(self) -> None:
         """Raises `LockError`, or `AnalysisRefused` when shot noise does not stand above dark noise."""

@@ -1,4 +1,4 @@
-"""The joint spectrum from four records taken together: the sum in software, and what only records can give."""
+"""The joint spectrum from records taken together: the sum in software, and what only records can give."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ MOST_POINTS = 20001  # of an X-series trace
 TRIES = 3
 LATEST_END, LATEST_END_S = 1.2, 30.0  # a trace that takes longer than this share of its time, and this, never ends
 LOCKING_S = 25.0  # to lock one homodyne loop, for estimates
+LOOK_S = 1.25  # to look whether one loop is locked, for estimates
 FFT_SWEEP_PER_RBW = 1.5  # duration of one FFT sweep times RBW, for estimates
 AVERAGING = {"RMS": Averaging.POWER, "LOG": Averaging.LOG, "SCAL": Averaging.VOLTAGE}
 DETECTOR = {"AVER": Detector.AVERAGE, "SAMP": Detector.SAMPLE, "POS": Detector.PEAK, "NEG": Detector.NEGATIVE_PEAK}

@@ -44,7 +44,8 @@ class XSeriesMarker(AnalyzerMarker):
     )
     x_position = marker_number(
         ":CALC:MARK{ch}:X:POS",
-        "Control where the marker is in points of its trace, from 0 on (float strictly from -1e9 to 1e9, no unit).",
+        "Control where the marker is in points of its trace, from 0 on (float strictly from -1e9 to 1e9, no unit; NaN "
+        "while off).",
         [-1e9, 1e9],
     )
     y = marker_number(

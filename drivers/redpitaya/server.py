@@ -29,6 +29,7 @@ class RedPitayaServer(Driver):
     """
 
     fast_input_count = 0
+    tells_late_replies_apart = True
 
     data_format = Instrument.control(
         "ACQ:DATA:FORMAT?",
@@ -87,6 +88,9 @@ class RedPitayaServer(Driver):
             return self.ask("SYST:BRD:Name?").strip()
         except (Refused, NoReply):
             return ""
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("*IDN?", lambda reply: reply.startswith("REDPITAYA"))
 
     # ---- blocks ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +186,9 @@ class RedPitayaServer(Driver):
     def _refused(self, command: str, errors: Sequence[tuple[int, str]]) -> Refused:
         reply = "; ".join(f"{code} {text}" for code, text in errors)
         unknown = any(code == _UNDEFINED_HEADER for code, _ in errors)
-        remedy = "This board or its OS does not know the command: update the OS (2.07-43 or later)." if unknown else ""
+        remedy = "This board or its OS does not know the command: update the OS (2.07-43 or later)."
+        if not unknown:
+            remedy = "Check the value and the state that the command needs."
         return Refused(self.name, "refused", command=command, reply=reply, remedy=remedy)
 
     def _take_errors(self) -> list[tuple[int, str]]:

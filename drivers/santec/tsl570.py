@@ -113,3 +113,6 @@ class SantecTSL570(ScpiDriver, TSL570):  # type: ignore[misc]
     def _drain(self) -> None:
         # By silence alone: nobody vouches for questions chained by semicolons on this laser.
         Driver._drain(self)
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("*IDN?", lambda reply: reply.upper().startswith("SANTEC"))

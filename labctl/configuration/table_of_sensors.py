@@ -150,8 +150,8 @@ def _digitizer(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
     text = _set(_set(mould, "instrument", _quoted(first)), "inputs", _inputs(layout, 0))
     if others:
         lines = [
-            "# More boards, in the order of the cables that bring them clock and trigger of the first. Boards count samples",
-            "# from when they are armed: with a decimation above 1, see with a tone that theirs come together.",
+            "# More boards, in the order of the cables that bring them clock and trigger of the first. Boards count",
+            "# samples from when they are armed: with a decimation above 1, see with a tone that theirs come together.",
             "chain = [",
             *(
                 f"    {{ instrument = {_quoted(name)}, inputs = {_inputs(layout, index)} }},"

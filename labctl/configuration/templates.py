@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from labctl.configuration.recipe_of_sensors import recipe_of_sensors
 from labctl.configuration.table_of_sensors import table_of_sensors
 from labctl.errors import ConfigurationError
 
-TABLE = "table.toml"
+_MADE_FOR_SENSORS = {"table.toml": table_of_sensors, "overnight.toml": recipe_of_sensors}
 _INSTALLED = Path(__file__).parent / "templates"
 _IN_REPOSITORY = Path(__file__).parents[2] / "config"
 
@@ -26,19 +27,20 @@ def template_directory() -> Path:
     )
 
 
-def _shipped_table() -> str:
-    return (template_directory() / TABLE).read_text(encoding="utf-8")
-
-
 def copy_templates(destination: Path | str, sensors: int | None = None) -> tuple[Path, ...]:
-    """Copy the files into `destination`, which is made if it is not there, and return the copies; with `sensors`, the
-    station file is one for a table of so many, 1 to 64.
+    """Copy the files into `destination`, which is made if it is not there, and return the copies.
 
+    With `sensors`, station file and recipe are for a table of so many, 1 to 64.
     Nothing is overwritten: if one of the files is there already, none is copied and ConfigurationError names them.
     """
     folder = Path(destination)
-    table = None if sensors is None else table_of_sensors(_shipped_table(), sensors)
-    sources = sorted(template_directory().glob("*.toml"))
+    shipped = template_directory()
+    sources = sorted(shipped.glob("*.toml"))
+    made = {
+        name: make((shipped / name).read_text(encoding="utf-8"), sensors)
+        for name, make in _MADE_FOR_SENSORS.items()
+        if sensors is not None
+    }
     there = [source.name for source in sources if (folder / source.name).exists()]
     if there:
         raise ConfigurationError(
@@ -48,8 +50,8 @@ def copy_templates(destination: Path | str, sensors: int | None = None) -> tuple
     try:
         folder.mkdir(parents=True, exist_ok=True)
         copies = tuple(Path(shutil.copyfile(source, folder / source.name)) for source in sources)
-        if table is not None:
-            (folder / TABLE).write_text(table, encoding="utf-8")
+        for name, text in made.items():
+            (folder / name).write_text(text, encoding="utf-8")
         return copies
     except OSError as error:
         raise ConfigurationError(

@@ -142,7 +142,7 @@ class Detectors:
     def _modes(self, visibility: NDArray[np.float64], sees: NDArray[np.float64]) -> MembraneModes:
         each = self._sensors
         designed = np.array([s.truth.visibility for s in each])
-        transduction = np.array([s.cavity.transduction() for s in each])
+        transduction = np.array([s.cavity.transduction for s in each])
         bright = self._source.probe_power_ratio() * self.signal_open
         peak = np.array([s.truth.peak_to_shot for s in each]) * bright * sees
         peak = peak * (transduction * visibility / designed) ** 2

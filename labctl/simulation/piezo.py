@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 LOWEST_V = 0.0
 HIGHEST_V = 150.0
 
-_PLAYS = 6
-_PLAY_DECAY = 0.8
+_PLAYS = 4
+_PLAY_DECAY = 0.7
 _CREEP_DECADES_S = (0.3, 3.0, 30.0, 300.0)
 _TRACK_POINTS = 513  # of a scan; between them the motion is taken as straight
 
@@ -50,6 +50,7 @@ class PiezoChannel:
         self._plays = _plays(material.hysteresis)
         self._play_v = [0.0] * len(self._plays)
         self._prompt = 1.0 - sum(weight for _, weight in self._plays)
+        self._remember()
         self._creep = material.creep_per_decade
         self._creeping_v = [0.0] * (len(_CREEP_DECADES_S) if self._creep else 0)
         self._crept_v = 0.0
@@ -69,7 +70,10 @@ class PiezoChannel:
 
     def volts(self, servo_v: float) -> float:
         """Return the voltage at the piezo with `servo_v` at the external input."""
-        return min(max(self._setting_v + self.servo_gain * servo_v, LOWEST_V), HIGHEST_V)
+        volts = self._setting_v + self.servo_gain * servo_v
+        if LOWEST_V <= volts <= HIGHEST_V:
+            return volts
+        return LOWEST_V if volts < LOWEST_V else HIGHEST_V
 
     def volts_now(self) -> float:
         """Return the voltage at the piezo now."""
@@ -85,9 +89,18 @@ class PiezoChannel:
 
     def _motion_at(self, volts: float) -> float:
         motion = self._prompt * volts
+        if self._lowest_v <= volts <= self._highest_v:  # no element slips: most calls of a loop that holds
+            return motion + self._held_v
         for (width, weight), play in zip(self._plays, self._play_v, strict=True):
             motion += weight * min(max(play, volts - width), volts + width)
         return motion
+
+    def _remember(self) -> None:
+        """Note what the elements with play add, and between which voltages none of them slips."""
+        pairs = list(zip(self._plays, self._play_v, strict=True))
+        self._held_v = sum(weight * play for (_, weight), play in pairs)
+        self._lowest_v = max((play - width for (width, _), play in pairs), default=-math.inf)
+        self._highest_v = min((play + width for (width, _), play in pairs), default=math.inf)
 
     def motion_of(self, servo_v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the motion along a scan of the external input, which leaves the piezo where it was before."""
@@ -105,11 +118,12 @@ class PiezoChannel:
 
     def moved(self, servo_v: float) -> None:
         """Go to where `servo_v` at the external input leads."""
-        if not self._plays:
-            return
         volts = self.volts(servo_v)
+        if self._lowest_v <= volts <= self._highest_v:
+            return
         for k, (width, _) in enumerate(self._plays):
             self._play_v[k] = min(max(self._play_v[k], volts - width), volts + width)
+        self._remember()
 
     def advance(self, seconds: float) -> None:
         """Creep on for `seconds`."""

@@ -31,7 +31,9 @@ TRANSMISSION_NOISE_V = 1e-3
 class SensorCavity:
     """Length, transmission and transduction of one cavity; closed forms of where its piezo is and of the laser.
 
-    It was built to be resonant where `DESIGN_BIAS_V` leads from a discharged piezo; `laser_m` returns the wavelength
+    `transduction` is radians of light per metre of membrane, over what they are on resonance (the sign turns far off
+    it); `phase_rad` is how far the phase of the reflected light is from that on resonance. Both are of the last
+    `advance`. It was built to be resonant where `DESIGN_BIAS_V` leads from a discharged piezo; `laser_m` returns the wavelength
     of the light in m.
     """
 
@@ -44,6 +46,8 @@ class SensorCavity:
         index: int,
         readings: np.random.Generator,
     ) -> None:
+        self.transduction = 1.0
+        self.phase_rad = 0.0
         self._truth = truth
         self._piezo = piezo
         self._laser_m = laser_m
@@ -58,7 +62,7 @@ class SensorCavity:
         self._best_transmission = self._transmitted(self._resonant_gap_m, self._design_m)
         self._best_phase_rad = self._phase(self._resonant_gap_m)
         self._known_at: tuple[float, float] | None = None
-        self._known = (1.0, 0.0)
+        self.advance()
 
     def gap_m(self) -> float:
         """Return the distance between membrane and mirror, in m."""
@@ -70,22 +74,14 @@ class SensorCavity:
         seen = self._transmitted(self.gap_m(), self._laser_m()) / self._best_transmission
         return TRANSMISSION_V * seen + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
 
-    def transduction(self) -> float:
-        """Return radians of light per metre of membrane, over what they are on resonance; the sign turns far off it."""
-        return self._now()[0]
-
-    def phase_rad(self) -> float:
-        """Return how far the phase of the reflected light is from that on resonance, in rad."""
-        return self._now()[1]
-
-    def _now(self) -> tuple[float, float]:
-        """Return transduction and phase; a cavity that stands still is not computed anew."""
+    def advance(self) -> None:
+        """Follow the length and the laser; a cavity that stands still is not computed anew."""
         gap_m, laser_m = self.gap_m(), self._laser_m()
         if self._known_at != (gap_m, laser_m):
             self._known_at = gap_m, laser_m
             phase = self._phase(gap_m, laser_m) - self._best_phase_rad
-            self._known = self._slope(gap_m, laser_m) / self._best_slope, math.remainder(phase, 2.0 * math.pi)
-        return self._known
+            self.phase_rad = math.remainder(phase, 2.0 * math.pi)
+            self.transduction = self._slope(gap_m, laser_m) / self._best_slope
 
     def _displacement_m(self, motion_v: float) -> float:
         return PIEZO_M_PER_V * motion_v * (1.0 + self._truth.cavity_piezo_bow * motion_v / HIGHEST_V)

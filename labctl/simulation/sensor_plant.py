@@ -102,7 +102,7 @@ class SensorPlant:
     def _disturbed_rad(self) -> float:
         room = self._room
         hop_rad = 2.0 * math.pi * room.laser_hop_hz * self.truth.path_mismatch_m / SPEED_OF_LIGHT_M_PER_S
-        return room.path[self._index].value + room.path_drift_rad[self._index] + hop_rad + self.cavity.phase_rad()
+        return room.path[self._index].value + room.path_drift_rad[self._index] + hop_rad + self.cavity.phase_rad
 
     def resonance_hz(self) -> float:
         """Return the resonance of the membrane now, in Hz: its stress follows the temperature of the room."""

@@ -26,6 +26,7 @@ from labctl.simulation.surroundings import Chamber, LaserLight, TonePort, WavePl
 from labctl.simulation.truth import SensorTruth, Truth, generator
 
 TICK_S = 0.1
+CREEP_TICKS = 10  # piezos creep, and cavities follow, in steps of a second
 AMBIENT_C = 25.0
 DESIGN_WAVELENGTH_M = 1550e-9
 SCAN_NOISE_V = 1.5e-3
@@ -139,8 +140,11 @@ class SimulatedTable:
         self._light_the_sensors()
         for sensor in self.sensors:
             sensor.advance()
-        for piezo in self._piezos:
-            piezo.advance(TICK_S)
+        if self._ticks % CREEP_TICKS == 0:
+            for piezo in self._piezos:
+                piezo.advance(CREEP_TICKS * TICK_S)
+            for sensor in self.sensors:
+                sensor.cavity.advance()
         for instrument in self._instruments:
             instrument.advance(self._now)
 

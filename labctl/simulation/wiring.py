@@ -12,6 +12,7 @@ from labctl.configuration.servos import AnalogServo as AnalogServoEntry
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.errors import ConfigurationError
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.board_ports import BoardPins, BoardSlowInputs
 from labctl.simulation.converters import LoopConverters
 from labctl.simulation.design import truth_of
 from labctl.simulation.instruments.agilent_33500 import Simulated33500
@@ -60,32 +61,6 @@ def simulate(station: StationFile) -> Simulation:
     return Simulation.switched_on(station, wiring.table, instruments, backend.faults, wiring.rng, wiring.wake_up)
 
 
-class _Pins:
-    """Implements `DigitalPins` of one board; shutters and the RF switch listen."""
-
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.levels: dict[str, int] = {}
-        self._changed = changed
-
-    def set_level(self, pin: str, level: int) -> None:
-        self.levels[pin] = level
-        self._changed()
-
-    def level(self, pin: str) -> int:
-        return self.levels.get(pin, 0)
-
-
-class _SlowInputs:
-    """Implements `SlowInputs` of one board."""
-
-    def __init__(self, sources: dict[str, Callable[[], float]]) -> None:
-        self._sources = sources
-
-    def volts(self, name: str) -> float:
-        source = self._sources.get(name)
-        return 0.0 if source is None else source()
-
-
 class _Wiring:
     def __init__(self, station: StationFile, backend: SimulatedBackend) -> None:
         self._station = station
@@ -110,7 +85,7 @@ class _Wiring:
             self.table.attach(chamber)
         self.table.wave_plates |= {name: WavePlate() for name in station.rotators}
         self.table.tones |= {name: TonePort() for name in station.tones}
-        self._pins = {name: _Pins(self._pins_changed) for name in station.instruments}
+        self._pins = {name: BoardPins(self._pins_changed) for name in station.instruments}
         self._records = SharedRecords(self.table.detectors, len(self.table.sensors))
         self._trigger_cables = [TriggerCable() for _ in (station.digitizer.chain if station.digitizer else ())]
 
@@ -266,13 +241,13 @@ class _Wiring:
         board.pins.drive(self._converters.slow_outputs(name))
         return board
 
-    def _slow_inputs(self, name: str) -> _SlowInputs:
+    def _slow_inputs(self, name: str) -> BoardSlowInputs:
         sources: dict[str, Callable[[], float]] = {}
         for monitor_name, monitor in self._station.monitors.items():
             if monitor.instrument == name:
                 signal = self._monitor_signal(monitor_name)
                 sources[monitor.input] = _shifted(signal, monitor.offset, monitor.gain)
-        return _SlowInputs(sources)
+        return BoardSlowInputs(sources)
 
     def _monitor_signal(self, name: str) -> Callable[[], float]:
         source = self.table.source

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from in_process import run_labctl
 
 from labctl.configuration.templates import template_directory
 
@@ -27,6 +28,18 @@ def short_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "short.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def finished_night(short_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short night that ended as it should; nobody may change it."""
+    runs = tmp_path_factory.mktemp("night")
+    done = run_labctl("overnight", "--recipe", short_recipe, "--runs", runs, "--no-report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Run complete, 14 of 14 steps." in done.stdout
+    assert "of lab time in" in done.stdout
+    (folder,) = [path for path in runs.iterdir() if path.is_dir()]
+    return folder
 
 
 @pytest.fixture

@@ -32,14 +32,9 @@ def only_run(runs: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def finished(short_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("runs")
-    done = night(short_recipe, runs)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Run complete, 14 of 14 steps." in done.stdout
-    assert "of lab time in" in done.stdout
-    return only_run(runs)
+@pytest.fixture
+def finished(finished_night: Path) -> Path:
+    return finished_night
 
 
 def test_every_promised_result_is_there_with_an_uncertainty(finished: Path) -> None:

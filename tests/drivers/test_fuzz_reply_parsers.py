@@ -140,7 +140,8 @@ def wrong_type(value: Any, item: property) -> str:
     if isinstance(value, enum.Enum) or is_dataclass(value):
         return ""
     if isinstance(value, float | np.floating) and not math.isfinite(value):
-        return f"{value} is not finite"
+        said_so = math.isnan(value) and "NaN" in (item.__doc__ or "")
+        return "" if said_so else f"{value} is not finite"
     if value is None and "None" in (item.__doc__ or ""):
         return ""
     kind = type(value).__name__

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stepped_time import SteppedTime
 
+from drivers.base import Driver
+from drivers.errors import BadReply, NoReply
 from drivers.late_replies import LONGEST_ROW, SHORT_SILENCE_MS, Marks
+from labctl.simulation.visa_library import simulated_library
+from labctl.simulation.wire import WireInstrument
 
 TIME_OUT_S = 1.0
 PROCESSING_S = 1e-3
@@ -122,3 +128,85 @@ def test_one_late_reply_costs_one_mark_and_no_time_out() -> None:
     assert host.ask(2)
     assert (line.asked, line.now_s - before_s < TIME_OUT_S) == (3, True)
     assert host.answered == [(2, 2)]
+
+
+# ---- what a driver makes of it ---------------------------------------------------------------------------------------
+
+
+class Meter(WireInstrument):
+    """Answers "n?" with n and "WHO?" with its name, each reply `delays_s` later, the last of them for good."""
+
+    def __init__(self, timebase: SteppedTime) -> None:
+        super().__init__(timebase)
+        self.delays_s = [0.0]
+        self.heard: list[str] = []
+
+    def on_bytes(self, data: bytes) -> None:
+        question = data.decode("ascii").strip()
+        self.heard.append(question)
+        delay_s = self.delays_s.pop(0) if len(self.delays_s) > 1 else self.delays_s[0]
+        self.send(b"meter\n" if question == "WHO?" else question.rstrip("?").encode("ascii") + b"\n", delay_s)
+
+
+class MeterDriver(Driver):
+    """A driver whose replies do not say what they answer."""
+
+    tells_late_replies_apart = True
+
+    def __init__(self, library: Any) -> None:
+        options = {"read_termination": "\n", "write_termination": "\n", "timeout": round(1000 * TIME_OUT_S)}
+        super().__init__("ASRL7::INSTR", "meter", visa_library=library, **options)
+
+    def number(self, wanted: int) -> float:
+        with self.transaction(f"number {wanted}"), self.transaction():
+            return float(self.values(f"{wanted}?")[0])
+
+    def listen(self) -> str:
+        with self.transaction():
+            return str(self.read())
+
+    def _ask_for_mark(self) -> None:
+        self._seek_mark("WHO?", "meter".__eq__)
+
+
+@pytest.fixture
+def bench() -> tuple[Meter, MeterDriver]:
+    time = SteppedTime()
+    meter = Meter(time)
+    return meter, MeterDriver(simulated_library(time, {"ASRL7::INSTR": meter}))
+
+
+def test_a_driver_asks_for_its_mark_once_after_silence(bench: tuple[Meter, MeterDriver]) -> None:
+    meter, driver = bench
+    meter.delays_s = [1.7 * TIME_OUT_S, 0.0]
+    with pytest.raises(NoReply, match=r"did not answer in time after '1\?'"):
+        driver.number(1)
+    assert [driver.number(2), driver.number(3)] == [2.0, 3.0]
+    assert meter.heard == ["1?", "WHO?", "2?", "3?"]
+
+
+def test_a_driver_that_finds_no_mark_says_so_and_sends_nothing_else(bench: tuple[Meter, MeterDriver]) -> None:
+    meter, driver = bench
+    meter.delays_s = [100.0]
+    for number in (1, 2, 3):
+        with pytest.raises(NoReply):
+            driver.number(number)
+    with pytest.raises(NoReply, match=r"meter: answers late or not at all after 'WHO\?'.*raise its timeout"):
+        driver.number(4)
+    assert set(meter.heard) == {"1?", "WHO?"}
+    driver.reconnect()
+    meter.delays_s = [0.0]
+    assert driver.number(5) == 5.0
+
+
+def test_an_exchange_without_a_name_has_that_of_the_one_around_it(bench: tuple[Meter, MeterDriver]) -> None:
+    _, driver = bench
+    with pytest.raises(NoReply, match="after 'the last word'"), driver.transaction("the last word"):
+        driver.listen()
+
+
+def test_nonsense_comes_with_advice(bench: tuple[Meter, MeterDriver]) -> None:
+    _, driver = bench
+    with pytest.raises(BadReply, match=r"expected a number after 'x\?' \(it answered 'x'\)\. Check cable") as nonsense:
+        driver.values("x?")
+    assert str(nonsense.value).endswith(nonsense.value.remedy)

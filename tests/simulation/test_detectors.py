@@ -273,7 +273,7 @@ def test_a_resonance_goes_where_the_plant_puts_it() -> None:
 def test_a_cavity_off_resonance_turns_less_motion_into_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     table = locked_table(strong_truth())
     before = table.detectors.state().mode_peaks()
-    monkeypatch.setattr(table.sensors[1].cavity, "transduction", lambda: 0.5)
+    monkeypatch.setattr(table.sensors[1].cavity, "transduction", 0.5)
     assert table.detectors.state().mode_peaks() / before == pytest.approx([1.0, 0.25, 1.0, 1.0], rel=1e-3)
 
 

@@ -117,7 +117,7 @@ def test_the_driver_comes_back_into_step_after_silence_without_chained_questions
     bench.twin.on_bytes = listen  # type: ignore[method-assign]
     bench.twin.send(b"0\r")  # a late reply
     assert laser.wavelength_setpoint == pytest.approx(1.56e-6)
-    assert heard == [b":WAVelength?\r"]
+    assert heard == [b"*IDN?\r", b":WAVelength?\r"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -28,9 +28,6 @@ SLACK_S = 0.6  # of lab time beside time-outs: the exchanges themselves, short s
 LONGEST_WALL_S = 10.0  # of real time: nothing waits for ever
 LONGEST_MESSAGE = 350
 
-# What is still to be mended in drivers: remove a name once its cells pass.
-SWAPS_LATE_REPLIES = ("Red Pitaya, four inputs", "Red Pitaya, two inputs", "TSL-570")
-ADVISES_NOT_ALWAYS = ("X-series", "FSV", "Red Pitaya, four inputs", "Red Pitaya, two inputs")
 
 _TRACEBACK = re.compile(r"Traceback|File \"|line \d+, in|object at 0x|\w+(Error|Exception|Warning)\b(?!_)|None\b")
 _COMMAND = re.compile(r" after ['\"].+['\"]")
@@ -45,7 +42,7 @@ def check_words(error: InstrumentError, label: str) -> None:
     """Which command, and what to do, in one line of plain words."""
     text = str(error)
     assert _COMMAND.search(text), text
-    assert error.remedy or label in ADVISES_NOT_ALWAYS, text
+    assert error.remedy, text
     assert text.endswith(error.remedy)
     assert len(text.splitlines()) == 1 and len(text) < LONGEST_MESSAGE
     assert not _TRACEBACK.search(text.replace("VI_ERROR", "")), text
@@ -146,12 +143,8 @@ def test_the_next_question_gets_its_own_answer(label: str, kind: FaultKind) -> N
 
 @pytest.mark.parametrize("time_outs", [1.5, 2.5, 3.5])
 @pytest.mark.parametrize("label", ALONE)
-def test_an_answer_is_never_that_to_another_question(
-    label: str, time_outs: float, request: pytest.FixtureRequest
-) -> None:
+def test_an_answer_is_never_that_to_another_question(label: str, time_outs: float) -> None:
     """Every reply is late by more than one, two or three time-outs, while questions go on."""
-    if label in SWAPS_LATE_REPLIES:
-        request.applymarker(pytest.mark.xfail(reason="its driver asks for no mark after silence"))
     table = Table.of(ALONE[label], LATE_S / time_outs)
     table.operate()
     own = table.answers()

@@ -139,6 +139,7 @@ class Acquisition:
         if not self._running or self.triggered:
             return
         self._trigger_at(self._written, self._written % BUFFER_SAMPLES)
+        self.on_trigger(now)  # not the time of the sample: along a chain that would add up
         self.follow(now)
 
     def follow(self, now: float) -> None:
@@ -172,6 +173,7 @@ class Acquisition:
             if piece.hit is not None:
                 index = piece.start + piece.hit
                 self._trigger_at(index, (index + 1) % BUFFER_SAMPLES)
+                self.on_trigger(self.triggered_at)
                 self._end_in_the_past()
             self._store(piece.start, piece.codes)
 
@@ -184,7 +186,6 @@ class Acquisition:
         self._ring_end = index + max(0, MIDDLE + self.delay)
         for buffer in self._deep.values():
             buffer.trigger_at(index)
-        self.on_trigger(self.triggered_at)
 
     def _end_in_the_past(self) -> None:
         """Take back what was written after the end of the record, since the trigger was noticed late."""

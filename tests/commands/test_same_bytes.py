@@ -1,0 +1,86 @@
+"""The same seed puts the same bytes on the wires, at the same lab times; another seed does not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from in_process import run_labctl
+
+from labctl.simulation.visa_library import SimulatedVisaLibrary
+
+RECIPE = """title = "as far as a lock"
+[[step]]
+name = "warm_oven"
+procedure = "warm_oven"
+[[step]]
+name = "noise_floor"
+procedure = "noise_floor"
+[[step]]
+name = "lock_source"
+procedure = "lock_source"
+needs = ["warm_oven"]
+[[step]]
+name = "lock_homodyne"
+procedure = "lock_homodyne"
+for_each = "sensor"
+needs = ["lock_source"]
+"""
+
+
+class Tap:
+    """Listens on every wire of every simulated table of this process."""
+
+    def __init__(self) -> None:
+        self.heard = hashlib.sha256()
+        self.count = 0
+
+    def hear(self, *parts: object) -> None:
+        self.heard.update(repr(parts).encode())
+        self.count += 1
+
+
+def tapped_write(tap: Tap) -> Any:
+    real = SimulatedVisaLibrary.write
+
+    def write(library: SimulatedVisaLibrary, session: Any, data: bytes) -> Any:
+        tap.hear("to", session, library.timebase.now(), bytes(data))
+        return real(library, session, data)
+
+    return write
+
+
+def tapped_read(tap: Tap) -> Any:
+    real = SimulatedVisaLibrary.read
+
+    def read(library: SimulatedVisaLibrary, session: Any, count: int) -> Any:
+        data, status = real(library, session, count)
+        tap.hear("from", session, library.timebase.now(), bytes(data), int(status))
+        return data, status
+
+    return read
+
+
+def bytes_of_a_night(folder: Path, seed: int) -> tuple[str, int]:
+    """Return the digest of all traffic and how many pieces there were."""
+    folder.mkdir()
+    recipe = folder / "recipe.toml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    tap = Tap()
+    with (
+        patch.object(SimulatedVisaLibrary, "write", tapped_write(tap)),
+        patch.object(SimulatedVisaLibrary, "read", tapped_read(tap)),
+    ):
+        done = run_labctl("overnight", "--recipe", recipe, "--runs", folder / "runs", "--seed", seed, "--no-report")
+    assert "Run complete" in done.stdout, done.stdout + done.stderr
+    return tap.heard.hexdigest(), tap.count
+
+
+def test_the_same_seed_puts_the_same_bytes_on_the_wires(tmp_path: Path) -> None:
+    first, second = bytes_of_a_night(tmp_path / "first", 3), bytes_of_a_night(tmp_path / "second", 3)
+    other = bytes_of_a_night(tmp_path / "other", 4)
+    assert first == second
+    assert first[0] != other[0]
+    assert first[1] > 5000

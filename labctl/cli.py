@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from labctl.commands.analyse import analyse_app
 from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
 from labctl.errors import ConfigurationError, LabError
 
@@ -20,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-analyse_app = typer.Typer(help="Analyse data files from elsewhere.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(analyse_app, name="analyse")
 
 
@@ -248,29 +248,6 @@ def init(
 
     for copied in copy_templates(folder, sensors):
         typer.echo(str(copied))
-
-
-@analyse_app.command()
-def squeezing(
-    signal: Annotated[Path, typer.Argument(help="Two columns: frequency and noise.")],
-    shot: Annotated[Path, typer.Option("--shot", help="Shot noise on the same axis.")],
-    dark: Annotated[Path | None, typer.Option("--dark", help="Dark noise on the same axis, to be subtracted.")] = None,
-    shot_band: Annotated[
-        tuple[float, float] | None,
-        typer.Option("--shot-band", metavar="LO HI", help="Hz; where the shot level is taken."),
-    ] = None,
-    shot_average: Annotated[str, typer.Option("--shot-average", help="power or amplitude.")] = "power",
-    band: Annotated[
-        tuple[float, float] | None, typer.Option("--band", metavar="LO HI", help="Hz; band of the mean.")
-    ] = None,
-    unit: Annotated[str, typer.Option("--unit", help="Unit of the second column: V, W, dBm or dB.")] = "V",
-    out: Annotated[Path | None, typer.Option("--out", help="Write the spectrum in dB as CSV.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Noise relative to shot noise, in dB, with uncertainties."""
-    from labctl.commands.analyse import print_squeezing
-
-    print_squeezing(signal, shot, dark, shot_band, shot_average, band, unit, out, as_json)
 
 
 def main() -> None:

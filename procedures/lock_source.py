@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from labctl.errors import LockError
 from labctl.estimation.fringe import FringeFit
-from labctl.locks.source import PumpPhaseLock, parametric_gain
-from labctl.spectra.estimate import Estimate
+from labctl.estimation.parametric_gain import parametric_gain
+from labctl.locks.source import PumpPhaseLock
 from procedures.base import LabProcedure
 
 GAIN_FACTOR = 2.0  # how far the gain may be from the expected one
@@ -35,13 +35,10 @@ class LockSource(LabProcedure):
 
     def _report_gain(self, fit: FringeFit) -> None:
         """Keep what the seed's fringe says of the pump. Raises `LockError` where the gain is far from the expected."""
-        x, sigma = parametric_gain(fit)
-        self.keep("source.pump_parameter", Estimate(x, sigma, "", "x = sqrt(P / P_threshold), from the seed's fringe"))
-        gain = 1.0 / (1.0 - x) ** 2
-        self.keep(
-            "source.parametric_gain",
-            Estimate(gain, 2.0 * gain / (1.0 - x) * sigma, "", "amplification of the seed, power ratio"),
-        )
+        found = parametric_gain(fit)
+        self.keep("source.pump_parameter", found.x)
+        self.keep("source.parametric_gain", found.amplification)
+        gain = found.amplification.value
         light = self.on_bench.station.file.light
         if light is not None and not 1.0 / GAIN_FACTOR < gain / light.seed_gain_expected < GAIN_FACTOR:
             raise LockError(

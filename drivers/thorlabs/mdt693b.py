@@ -191,13 +191,20 @@ class ThorlabsMDT69xB(Driver):
             # What an earlier user left half sent or unread must not spoil the first command: end it, drop the answer.
             self.write("")
             self._out_of_step = True
-            reply = self._ask_first("echo=0")
-            if without_brackets(reply).lower() != "echo off":
-                raise BadReply(self.name, "did not switch its echo off", command="echo=0", reply=reply)
+            try:
+                self._switch_echo_off()
+            except (Refused, BadReply):  # what the empty line was answered, come in pieces
+                self._out_of_step = self._reply_is_missing = True
+                self._switch_echo_off()
             self.read_identity()
             self._end_master_scan()
             for channel in self.channels.values():
                 channel.read_limits()
+
+    def _switch_echo_off(self) -> None:
+        reply = self._ask_first("echo=0")
+        if without_brackets(reply).lower() != "echo off":
+            raise BadReply(self.name, "did not switch its echo off", command="echo=0", reply=reply)
 
     def read_identity(self) -> Identity:
         """Return who answers; raises `WrongInstrument` for another model, older firmware and compatibility mode."""

@@ -9,12 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr
 from scipy.stats import chi2
 
 from labctl.errors import AnalysisRefused
 from labctl.estimation.estimate import Estimate, Fit
+from labctl.estimation.fringe_levels import (
+    EXTREME_QUANTILE,
+    SMALLEST_NOISE_PER_AMPLITUDE,
+    fit_if_white,
+    levels_from_quantiles,
+)
 from labctl.estimation.fringe_phase import (
     GRID_STEP_FRINGES,
     MOST_FRINGES,
@@ -25,19 +29,12 @@ from labctl.estimation.fringe_phase import (
     robust_fit,
     spread,
 )
+from labctl.estimation.scan_axis import ordered_scan
 from labctl.spectra.acquisition import FloatArray
 
 FEWEST_SAMPLES = 30
 FEWEST_FRINGES = 1.2
-EXTREME_QUANTILE = 0.01
-"""Share of samples beyond the quantiles from which offset and amplitude are taken."""
-
-OUTLIER_SIGMAS = 5.0
-"""Samples further from the fit are left out of the quantiles."""
-
 LARGEST_NOISE_PER_AMPLITUDE = 0.5
-SMALLEST_NOISE_PER_AMPLITUDE = 1e-3
-"""The quantile model needs some width; a smaller noise moves it by less than 1e-4 of the amplitude."""
 
 CLIPPED_SHARE_FACTOR = 3.0
 FEWEST_CLIPPED_SAMPLES = 5
@@ -104,21 +101,26 @@ class FringeFit(Fit):
 def fit_fringe(volts: FloatArray, signal: FloatArray, *, saturation: tuple[float, float] | None = None) -> FringeFit:
     """Fit a scan in one direction: `volts` (n,) monotonic, `signal` (n,) in V.
 
-    V_pi and phase from a grid over fringe rate and bow and a robust (soft L1) fit; offset and amplitude from the 1 %
-    and 99 % quantiles, compared with those that the fitted phases and the noise predict, so that neither noise nor an
-    incomplete fringe biases them. `saturation` gives the limits of the input, if known; a flat top betrays clipping
-    otherwise. Phase drift slow enough to pass for a bow is not in the uncertainties.
+    A grid over fringe rate and bow and a robust (soft L1) fit come first. Where their residuals are white, without
+    outliers and as strong on the slopes as at the turning points, least squares gives all five parameters; else, as
+    on a path that shakes, offset and amplitude come from the 1 % and 99 % quantiles, compared with those that the
+    fitted phases and the noise predict, so that neither noise nor an incomplete fringe biases them. `saturation`
+    gives the limits of the input, if known; a flat top betrays clipping otherwise. Phase drift slow enough to pass
+    for a bow is not in the uncertainties.
     Raises AnalysisRefused for too few samples, a scan that turns round, clipped samples, no fringe, fewer than
     1.2 fringes or 2 extrema, or a fitted phase that turns back.
     """
-    v, y = _ordered(volts, signal)
+    scan = ordered_scan(volts, signal, fewest=FEWEST_SAMPLES, what="A fringe scan")
+    v, y = scan.position, scan.signal
     _require_unclipped(y, saturation)
     middle, half = float(v[0] + v[-1]) / 2, float(v[-1] - v[0]) / 2
     x = (v - middle) / half
     start = grid_search(x, y)
     solution, jacobian, noise = robust_fit(x, y, start)
     _require_fringes(x, y, solution, noise)
-    offset, amplitude, level_covariance = _levels_from_quantiles(x, y, solution, noise)
+    if white := fit_if_white(x, y, solution, noise):
+        return _report(x, y, tuple(white.theta), white.covariance, noise, middle, half)
+    offset, amplitude, level_covariance = levels_from_quantiles(x, y, solution, noise)
     try:
         covariance: FloatArray = np.asarray(noise**2 * np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
     except np.linalg.LinAlgError:
@@ -162,21 +164,6 @@ def visibility(amplitude: Estimate, level_1: Estimate, level_2: Estimate) -> Est
     return Estimate(value, value * relative, "", "a / (2 sqrt(I1 I2))")
 
 
-def _ordered(volts: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Volts ascending and the signal with them."""
-    v, y = np.asarray(volts, dtype=np.float64), np.asarray(signal, dtype=np.float64)
-    if v.ndim != 1 or v.shape != y.shape or len(v) < FEWEST_SAMPLES:
-        raise AnalysisRefused(
-            f"A fringe scan needs {FEWEST_SAMPLES} pairs of volts and signal, not {v.shape}, {y.shape}."
-        )
-    if not (np.isfinite(v).all() and np.isfinite(y).all()):
-        raise AnalysisRefused("The fringe scan holds numbers that are not finite.")
-    steps = np.diff(v)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        raise AnalysisRefused("The scan turns round or stands still.", remedy="Scan in one direction only.")
-    return (v, y) if steps[0] > 0 else (v[::-1], y[::-1])
-
-
 def _require_unclipped(y: FloatArray, saturation: tuple[float, float] | None) -> None:
     """Clipping: samples at the given limits, or far more at the extreme code than a turning point collects."""
     if saturation is not None:
@@ -218,35 +205,6 @@ def _require_fringes(x: FloatArray, y: FloatArray, solution: FloatArray, noise: 
         raise AnalysisRefused(
             f"{len(x)} samples over {fringes:.1f} fringes cannot be told from an alias.", remedy="Scan less far."
         )
-
-
-def _levels_from_quantiles(
-    x: FloatArray, y: FloatArray, solution: FloatArray, noise: float
-) -> tuple[float, float, FloatArray]:
-    """Offset, amplitude and their covariance (2, 2) from y_lo = y0 + a q_lo, y_hi = y0 + a q_hi.
-
-    q are the same quantiles of cos(phi_i) + noise/a over the fitted phases; their variance is that of the share of
-    samples below them, sum F_i (1 - F_i) / n^2, over the density squared.
-    """
-    cosine = np.cos(solution[2] + solution[3] * x + solution[4] * x**2)
-    sound = np.abs(y - solution[0] - solution[1] * cosine) <= OUTLIER_SIGMAS * noise + 1e-9 * solution[1]
-    cosine, y = cosine[sound], y[sound]
-    width = max(noise / solution[1], SMALLEST_NOISE_PER_AMPLITUDE)
-    low, high = (float(q) for q in np.quantile(y, [EXTREME_QUANTILE, 1 - EXTREME_QUANTILE], method="hazen"))
-    model: list[tuple[float, float]] = []
-    for share in (EXTREME_QUANTILE, 1 - EXTREME_QUANTILE):
-        q = float(
-            brentq(lambda z, p=share: float(ndtr((z - cosine) / width).mean()) - p, -2 - 5 * width, 2 + 5 * width)
-        )
-        below = ndtr((q - cosine) / width)
-        density = float(np.exp(-(((q - cosine) / width) ** 2) / 2).mean()) / (width * math.sqrt(2 * math.pi))
-        model.append((q, float((below * (1 - below)).sum()) / (len(y) * density) ** 2))
-    (q_low, variance_low), (q_high, variance_high) = model
-    amplitude = (high - low) / (q_high - q_low)
-    offset = low - amplitude * q_low
-    gradient = np.array([[q_high, -q_low], [-1.0, 1.0]]) / (q_high - q_low)  # d(offset, amplitude) / d(low, high)
-    covariance = gradient @ np.diag([variance_low, variance_high]) @ gradient.T * amplitude**2
-    return offset, amplitude, np.asarray(covariance)
 
 
 def _report(

@@ -72,9 +72,7 @@ def robust_fit(x: FloatArray, y: FloatArray, start: FloatArray) -> tuple[FloatAr
         return fringe_signal(x, p) - y
 
     def jacobian(p: FloatArray) -> FloatArray:
-        phase = p[2] + p[3] * x + p[4] * x**2
-        slope = -p[1] * np.sin(phase)
-        return np.column_stack([np.ones_like(x), np.cos(phase), slope, slope * x, slope * x**2])
+        return fringe_jacobian(x, p)
 
     solution = start
     smallest = 1e-9 * float(np.ptp(y))
@@ -94,6 +92,13 @@ def robust_fit(x: FloatArray, y: FloatArray, start: FloatArray) -> tuple[FloatAr
 def fringe_signal(x: FloatArray, p: Sequence[float] | FloatArray) -> FloatArray:
     """The model y(x) for parameters p."""
     return np.asarray(p[0] + p[1] * np.cos(p[2] + p[3] * x + p[4] * x**2))
+
+
+def fringe_jacobian(x: FloatArray, p: Sequence[float] | FloatArray) -> FloatArray:
+    """Derivatives (n, 5) of the model by its parameters."""
+    phase = p[2] + p[3] * x + p[4] * x**2
+    slope = -p[1] * np.sin(phase)
+    return np.column_stack([np.ones_like(x), np.cos(phase), slope, slope * x, slope * x**2])
 
 
 def correlation_time(residual: FloatArray) -> float:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import fftconvolve
 from scipy.stats import chi2
 
 from labctl.errors import AnalysisRefused
 from labctl.estimation.estimate import Estimate, Fit
 from labctl.estimation.line_shape import broadened_lorentzian
-from labctl.physics.line_shape import lorentzian
+from labctl.estimation.lines import PARAMETERS_PER_LINE, TEMPLATE_WIDTHS, LinesProblem, likely_places
 from labctl.spectra.trace import Acquisition, Averaging, Detector, FloatArray, Spectrum, Unit
 
 FEWEST_POINTS = 20
@@ -28,12 +27,10 @@ LARGEST_RELATIVE_SIGMA_GAMMA = 0.25
 POOR_FIT_PROBABILITY = 1e-4
 LARGEST_GAMMA_PER_SPAN = 0.5
 """Beside a broader line the floor cannot be told from its wings."""
-SMALLEST_GAMMA_PER_RESOLUTION = 0.05
-SMALLEST_PEAK_PER_FLOOR = 1e-6
 STARTS = 3
-SCORING_STEPS = 60
-CONVERGED_STEP = 1e-5
-"""Largest step, in standard deviations of the parameter, of a converged fit."""
+NAMES = ("f0_hz", "gamma_hz", "peak_to_floor", "floor")
+UNITS = ("Hz", "Hz", "", "")
+CONVENTIONS = ("", "FWHM", "units of shot noise, filter taken out", "units of shot noise")
 
 
 class ModeGuess(NamedTuple):
@@ -84,115 +81,28 @@ def fit_mode(
     Raises AnalysisRefused for other units, log averages and peak detectors, too few points, no significant peak,
     a parameter at its bound, or a linewidth known to no better than 25 %.
     """
-    _require_fit_for_whittle(spectrum)
-    problem = _Problem(spectrum)
-    starts = _starts(spectrum, problem)
+    require_fit_for_whittle(spectrum)
+    problem = LinesProblem(spectrum, 1)
+    starts = single_line_starts(problem)
     if guess is not None:
-        starts.insert(0, problem.start_at(guess.f0_hz, guess.gamma_hz))
-    theta = min((problem.maximise(start) for start in starts), key=problem.cost)
-    _require_peak(problem, theta)
-    _require_inside(problem, theta)
-    _require_span(problem, math.exp(theta[1]))
+        starts.insert(0, problem.start_at([guess]))
+    theta = problem.best(starts)
+    require_peak(problem, theta)
+    require_inside(problem, theta)
+    require_span(problem, math.exp(theta[1]))
     return _report(problem, theta, normalisation_relative_sigma)
 
 
-class _Problem:
-    """The likelihood of one spectrum; theta = (f0, ln Gamma, ln A, ln V)."""
-
-    def __init__(self, spectrum: Spectrum) -> None:
-        self.name = spectrum.name
-        self.f, self.p = spectrum.frequency_hz, spectrum.values
-        self.acquisition = spectrum.acquisition
-        self.k = spectrum.acquisition.effective_k
-        self.mean = float(self.p.mean())
-        self.independent = spectrum.acquisition.independent_points(self.f)
-        self.span = float(self.f[-1] - self.f[0])
-        self.resolution = max(spectrum.spacing_hz, spectrum.acquisition.enbw_hz)
-        smallest_gamma = SMALLEST_GAMMA_PER_RESOLUTION * self.resolution
-        floor = math.log(self.mean)
-        tiny, huge = math.log(SMALLEST_PEAK_PER_FLOOR), -math.log(SMALLEST_PEAK_PER_FLOOR)
-        self.lower = np.array([self.f[0], math.log(smallest_gamma), floor + tiny, floor + tiny])
-        self.upper = np.array([self.f[-1], math.log(self.span), floor + huge, floor + huge])
-
-    def spectrum_at(self, theta: FloatArray) -> FloatArray:
-        f0, gamma, peak, floor = theta[0], *np.exp(theta[1:])
-        return np.asarray(floor + peak * broadened_lorentzian(self.f, f0, gamma, self.acquisition))
-
-    def cost(self, theta: FloatArray) -> float:
-        s = self.spectrum_at(theta)
-        return self.k * float((np.log(s) + self.p / s).sum())
-
-    def flat_cost(self) -> float:
-        return self.k * len(self.p) * (math.log(self.mean) + 1)
-
-    def log_slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """S (n,) and d ln S / d theta (n, 4)."""
-        f0, gamma, peak, floor = theta[0], *np.exp(theta[1:])
-        line = broadened_lorentzian(self.f, f0, gamma, self.acquisition)
-        h = 1e-4 * math.hypot(gamma, self.resolution)
-        by_f0 = self._difference(f0, gamma, h, 0.0) / (2 * h)
-        by_log_gamma = self._difference(f0, gamma, 0.0, 1e-4) / 2e-4
-        s = floor + peak * line
-        return s, np.column_stack([peak * by_f0, peak * by_log_gamma, peak * line, np.full_like(s, floor)]) / s[:, None]
-
-    def _difference(self, f0: float, gamma: float, h_f0: float, h_log: float) -> FloatArray:
-        up = broadened_lorentzian(self.f, f0 + h_f0, gamma * math.exp(h_log), self.acquisition)
-        return up - broadened_lorentzian(self.f, f0 - h_f0, gamma * math.exp(-h_log), self.acquisition)
-
-    def information(self, slopes: FloatArray) -> FloatArray:
-        return np.asarray(self.k * slopes.T @ slopes)
-
-    def maximise(self, start: FloatArray) -> FloatArray:
-        """Damped Fisher scoring within the bounds."""
-        theta = np.clip(start, self.lower, self.upper)
-        cost, damping = self.cost(theta), 1e-3
-        for _ in range(SCORING_STEPS):
-            s, slopes = self.log_slopes(theta)
-            information = self.information(slopes)
-            scale = np.sqrt(np.diag(information)) + 1e-300
-            score = self.k * slopes.T @ (self.p / s - 1)
-            whitened = information / np.outer(scale, scale) + damping * np.eye(4)
-            step = np.linalg.solve(whitened, score / scale) / scale
-            trial = np.clip(theta + step, self.lower, self.upper)
-            trial_cost = self.cost(trial)
-            if trial_cost <= cost:
-                moved = float(np.abs((trial - theta) * scale).max())
-                theta, cost, damping = trial, trial_cost, max(damping / 10, 1e-12)
-                if moved < CONVERGED_STEP:
-                    break
-            else:
-                damping *= 10
-                if damping > 1e12:
-                    break
-        return theta
-
-    def start_at(self, f0: float, gamma: float) -> FloatArray:
-        """Theta with A and V from least squares for a line of given place and width."""
-        line = lorentzian(self.f, f0, gamma)
-        design = np.column_stack([line, np.ones_like(line)])
-        peak, floor = np.linalg.lstsq(design, self.p, rcond=None)[0]
-        smallest = 0.05 * self.mean
-        return np.array([f0, math.log(gamma), math.log(max(peak, smallest)), math.log(max(floor, smallest))])
+def single_line_starts(problem: LinesProblem) -> list[FloatArray]:
+    """Best places and widths for one line on a flat floor, best first."""
+    flat = np.full(len(problem.f), float(np.median(problem.p)))
+    starts = [problem.start_at([place]) for place in likely_places(problem, flat, TEMPLATE_WIDTHS)]
+    starts.sort(key=lambda start: problem.cost(np.clip(start, problem.lower, problem.upper)))
+    return starts[:STARTS]
 
 
-def _starts(spectrum: Spectrum, problem: _Problem) -> list[FloatArray]:
-    """Best places and widths of a matched filter that slides Lorentzians of many widths along the trace."""
-    n = len(problem.f)
-    x = problem.p / float(np.median(problem.p)) - 1
-    offset = np.arange(-n + 1, n, dtype=np.float64)
-    found: list[tuple[float, FloatArray]] = []
-    for width in np.geomspace(2, n / 3, 10):
-        template = lorentzian(offset, 0.0, float(width))
-        energy = fftconvolve(np.ones(n), template**2, mode="same")
-        merit = fftconvolve(x, template, mode="same") / np.sqrt(energy)
-        at = int(np.argmax(merit))
-        start = problem.start_at(float(problem.f[at]), float(width) * spectrum.spacing_hz)
-        found.append((problem.cost(np.clip(start, problem.lower, problem.upper)), start))
-    found.sort(key=lambda pair: pair[0])
-    return [start for _, start in found[:STARTS]]
-
-
-def _require_fit_for_whittle(spectrum: Spectrum) -> None:
+def require_fit_for_whittle(spectrum: Spectrum) -> None:
+    """Refuse units, averages and detectors whose points are not Gamma distributed about S, and too few of them."""
     acquisition = spectrum.acquisition
     if spectrum.unit is not Unit.RATIO_TO_SHOT:
         raise AnalysisRefused(
@@ -218,7 +128,7 @@ def _require_fit_for_whittle(spectrum: Spectrum) -> None:
         raise AnalysisRefused(f"{spectrum.name} is not positive on average.")
 
 
-def _require_peak(problem: _Problem, theta: FloatArray) -> None:
+def require_peak(problem: LinesProblem, theta: FloatArray) -> None:
     """Likelihood-ratio test against a flat spectrum, with as many trials as there are independent places."""
     gain = 2 * (problem.flat_cost() - problem.cost(theta)) * problem.independent / len(problem.f)
     if problem.independent * float(chi2.sf(gain, 3)) > FALSE_PEAK_PROBABILITY:
@@ -228,19 +138,21 @@ def _require_peak(problem: _Problem, theta: FloatArray) -> None:
         )
 
 
-def _require_inside(problem: _Problem, theta: FloatArray) -> None:
-    margin = 1e-6 * (problem.upper - problem.lower)
-    names = ("f0_hz", "gamma_hz", "peak_to_floor", "floor")
-    for i, name in enumerate(names):
-        if not problem.lower[i] + margin[i] < theta[i] < problem.upper[i] - margin[i]:
-            value = theta[i] if i == 0 else math.exp(theta[i])
-            raise AnalysisRefused(
-                f"{problem.name}: the fit ended at a bound, {name} = {value:.6g}.",
-                remedy="Record a wider span around the line, or a finer resolution bandwidth.",
-            )
+def require_inside(problem: LinesProblem, theta: FloatArray) -> None:
+    """Refuse a fit that ended at a bound."""
+    for i in np.flatnonzero(problem.at_bound(theta)):
+        line, which = divmod(int(i), PARAMETERS_PER_LINE)
+        name = NAMES[which] if line < problem.lines else "floor"
+        number = f" of line {line + 1}" if problem.lines > 1 and line < problem.lines else ""
+        value = theta[i] if name == "f0_hz" else math.exp(theta[i])
+        raise AnalysisRefused(
+            f"{problem.name}: the fit ended at a bound, {name}{number} = {value:.6g}.",
+            remedy="Record a wider span around the line, or a finer resolution bandwidth.",
+        )
 
 
-def _require_span(problem: _Problem, gamma_hz: float) -> None:
+def require_span(problem: LinesProblem, gamma_hz: float) -> None:
+    """Refuse a line beside which no floor is seen."""
     if gamma_hz > LARGEST_GAMMA_PER_SPAN * problem.span:
         raise AnalysisRefused(
             f"{problem.name}: a line of {gamma_hz:.4g} Hz is too broad for a span of {problem.span:.4g} Hz.",
@@ -248,36 +160,24 @@ def _require_span(problem: _Problem, gamma_hz: float) -> None:
         )
 
 
-def _report(problem: _Problem, theta: FloatArray, normalisation_relative_sigma: float) -> ModeFit:
-    s, slopes = problem.log_slopes(theta)
-    try:
-        inverse = np.linalg.inv(problem.information(slopes))
-    except np.linalg.LinAlgError:
-        raise AnalysisRefused(f"{problem.name} does not determine the line.") from None
-    spread = problem.k * slopes.T @ problem.acquisition.correlated_sum(problem.f, slopes)
+def _report(problem: LinesProblem, theta: FloatArray, normalisation_relative_sigma: float) -> ModeFit:
+    covariance = covariance_of(problem, theta)
     gamma, peak, floor = (float(x) for x in np.exp(theta[1:]))
     scale = np.array([1.0, gamma, peak, floor])
-    covariance = inverse @ spread @ inverse * np.outer(scale, scale)
+    covariance = covariance * np.outer(scale, scale)
     common = normalisation_relative_sigma * np.array([0.0, 0.0, peak, floor])
     covariance += np.outer(common, common)
     sigma = np.sqrt(np.diag(covariance))
-    if sigma[1] > LARGEST_RELATIVE_SIGMA_GAMMA * gamma:
-        raise AnalysisRefused(
-            f"{problem.name}: the linewidth would be {gamma:.3g} +- {sigma[1]:.2g} Hz, too uncertain to mean anything.",
-            remedy="Average longer.",
-        )
-    chi2_per_dof, p_value = _goodness(problem, s)
-    names = ("f0_hz", "gamma_hz", "peak_to_floor", "floor")
-    units = ("Hz", "Hz", "", "")
-    conventions = ("", "FWHM", "units of shot noise, filter taken out", "units of shot noise")
+    require_certain_width(problem, gamma, float(sigma[1]))
+    chi2_per_dof, p_value = goodness(problem, theta)
     values = (float(theta[0]), gamma, peak, floor)
     return ModeFit(
         parameters={
             n: Estimate(v, float(e), u, c)
-            for n, v, e, u, c in zip(names, values, sigma, units, conventions, strict=True)
+            for n, v, e, u, c in zip(NAMES, values, sigma, UNITS, CONVENTIONS, strict=True)
         },
         covariance=covariance,
-        names=names,
+        names=NAMES,
         chi2_per_dof=chi2_per_dof,
         p_value=p_value,
         reason=""
@@ -287,9 +187,31 @@ def _report(problem: _Problem, theta: FloatArray, normalisation_relative_sigma: 
     )
 
 
-def _goodness(problem: _Problem, s: FloatArray) -> tuple[float, float]:
+def covariance_of(problem: LinesProblem, theta: FloatArray) -> FloatArray:
+    """Covariance of the free parameters; refuses points that do not determine them."""
+    try:
+        covariance = problem.covariance(theta)
+    except np.linalg.LinAlgError:
+        raise AnalysisRefused(f"{problem.name} does not determine the line.") from None
+    if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).all()):
+        raise AnalysisRefused(f"{problem.name} does not determine the line.")
+    return covariance
+
+
+def require_certain_width(problem: LinesProblem, gamma_hz: float, sigma_hz: float) -> None:
+    """Refuse a linewidth known to no better than 25 %."""
+    if sigma_hz > LARGEST_RELATIVE_SIGMA_GAMMA * gamma_hz:
+        raise AnalysisRefused(
+            f"{problem.name}: the linewidth would be {gamma_hz:.3g} +- {sigma_hz:.2g} Hz, "
+            "too uncertain to mean anything.",
+            remedy="Average longer.",
+        )
+
+
+def goodness(problem: LinesProblem, theta: FloatArray) -> tuple[float, float]:
     """Pearson's chi2 per degree of freedom, and the chance of a larger one; (P/S - 1)^2 K has mean 1 for any K."""
-    dof = problem.independent - 4
+    s = problem.spectrum_at(theta)
+    dof = problem.independent - problem.tie.shape[1]
     pearson = problem.k * float(((problem.p / s - 1) ** 2).mean()) * problem.independent / dof
     normal_points = dof / (1 + 3 / problem.k)  # (P/S - 1)^2 of Gamma(K) spreads wider than that of a Gaussian
     return pearson, float(chi2.sf(pearson * normal_points, normal_points))

@@ -80,9 +80,9 @@ class SqueezingAnalysis:
 
 
 def analyse_squeezing(
-    signal_path: Path | str,
-    shot_path: Path | str,
-    dark_path: Path | str | None = None,
+    signal_path: Path | str | TwoColumns,
+    shot_path: Path | str | TwoColumns,
+    dark_path: Path | str | TwoColumns | None = None,
     *,
     shot_band: Band,
     band: Band,
@@ -99,12 +99,13 @@ def analyse_squeezing(
     without, the bin nearest `shot_band[1]`; `band` includes its edges. With a dark recording, its power is taken from
     both first. Uncertainties come from the scatter of neighbouring points, or from the numbers of averages where given
     (if the scatter of the shot points is larger, from that). `enbw_hz` of the recordings, 1.5 bins (Hann) if not given,
-    only tells how many points are independent. Raises AnalysisRefused for files that cannot be read, axes that
-    differ, and bands outside them.
+    only tells how many points are independent. Columns that were read already may stand for the paths. Raises
+    AnalysisRefused for files that cannot be read, axes that differ, and bands outside them.
     """
     mean, file_unit = _choice(Mean, shot_average), _choice(FileUnit, unit)
-    paths = [Path(signal_path), Path(shot_path), *([Path(dark_path)] if dark_path is not None else [])]
-    files = [read_two_columns(path) for path in paths]
+    given = [signal_path, shot_path, *([dark_path] if dark_path is not None else [])]
+    files = [file if isinstance(file, TwoColumns) else read_two_columns(file) for file in given]
+    paths = [file.path for file in files]
     for other in files[1:]:
         require_same_axis_in_files(files[0], other)
     signal = _spectrum(files[0], file_unit, enbw_hz, signal_averages, band, exclude)
@@ -151,7 +152,7 @@ def write_spectrum_csv(analysis: SqueezingAnalysis, path: Path | str) -> None:
         "frequency_hz,noise_db,sigma_db",
     ]
     lines += [
-        f"{f:.10g},{db:.6f},{analysis.point_sigma_db:.6f}"
+        f"{f:.12g},{db:.12f},{analysis.point_sigma_db:.6f}"
         for f, db in zip(analysis.frequency_hz, analysis.noise_db, strict=True)
     ]
     try:

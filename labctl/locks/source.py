@@ -226,20 +226,6 @@ class PumpPhaseLock:
         return -self.servo.state().error_v
 
 
-def parametric_gain(fit: FringeFit) -> tuple[float, float]:
-    """Return (x, its standard uncertainty) from the fringe of the seed: x = (r - 1) / (r + 1), r = sqrt(G_max / G_min).
-
-    Source: G(theta) = (1 + x^2 + 2 x cos theta) / (1 - x^2)^2, so amplitude over offset is 2x / (1 + x^2).
-    """
-    ratio = fit.amplitude.value / fit.offset.value
-    if not 0.0 < ratio < 1.0:
-        raise AnalysisRefused(f"Amplitude over offset of the seed fringe is {ratio:.3f}, not between 0 and 1.")
-    x = (1.0 - math.sqrt(1.0 - ratio**2)) / ratio
-    sigma_ratio = ratio * math.hypot(fit.amplitude.relative_sigma, fit.offset.relative_sigma)
-    dx_dratio = (1.0 + x**2) ** 2 / (2.0 * (1.0 - x**2))
-    return x, dx_dratio * sigma_ratio
-
-
 def _held(loop: LengthLock | PumpPhaseLock) -> Verdict:
     """Return the verdict on a loop that was just closed. Raises `LockError` when it is not locked."""
     verdict = loop.verify()

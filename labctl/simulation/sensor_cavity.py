@@ -33,8 +33,8 @@ class SensorCavity:
 
     `transduction` is radians of light per metre of membrane, over what they are on resonance (the sign turns far off
     it); `phase_rad` is how far the phase of the reflected light is from that on resonance. Both are of the last
-    `advance`. It was built to be resonant where `DESIGN_BIAS_V` leads from a discharged piezo; `laser_m` returns the wavelength
-    of the light in m.
+    `advance`. It was built to be resonant where `DESIGN_BIAS_V` leads from a discharged piezo; `laser_m` returns the
+    wavelength of the light in m.
     """
 
     def __init__(

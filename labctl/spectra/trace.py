@@ -98,6 +98,22 @@ class Spectrum:
         """Mean distance between neighbouring points."""
         return float(self.frequency_hz[-1] - self.frequency_hz[0]) / (len(self.frequency_hz) - 1)
 
+    @property
+    def point_sigma(self) -> FloatArray:
+        """Standard uncertainty (n,) of each point in its own unit, from K: P/sqrt(K), V/(2 sqrt(K)), 4.343 dB/sqrt(K).
+
+        That of the noise of the trace alone, without what is common to all points. To first order, so for K well
+        above 1; of a trace from which dark noise was taken K is that at its mean level.
+        """
+        relative = 1 / math.sqrt(self.acquisition.effective_k)
+        match self.unit:
+            case Unit.DBM:
+                return np.full(len(self.values), DB_PER_NEPER * relative)
+            case Unit.V_RMS_PER_BIN:
+                return np.asarray(np.abs(self.values) * relative / 2)
+            case Unit.V2_PER_HZ | Unit.RATIO_TO_SHOT:
+                return np.asarray(np.abs(self.values) * relative)
+
     def in_unit(self, unit: Unit) -> Spectrum:
         """The same spectrum in another unit; a ratio to shot has no other unit, a negative density no dBm or volt."""
         if unit is self.unit:
@@ -232,7 +248,8 @@ def require_same_axis(a: Spectrum, b: Spectrum) -> None:
 def require_same_conventions(a: Spectrum, b: Spectrum) -> None:
     """Refuse two spectra that cannot be subtracted or divided: axis, resolution, filter, detector or averaging scale.
 
-    The number of averages may differ. One of a power average and a single trace are the same scale.
+    The number of averages may differ, and VBW too where powers are averaged; on a scale of logarithms or voltages, and
+    behind a peak detector, VBW sets the level. One of a power average and a single trace are the same scale.
     """
     require_same_axis(a, b)
     p, q = a.acquisition, b.acquisition
@@ -246,6 +263,8 @@ def require_same_conventions(a: Spectrum, b: Spectrum) -> None:
         clashes.append(f"detector {p.detector} and {q.detector}")
     if _scale(p.averaging) is not _scale(q.averaging):
         clashes.append(f"averaging {p.averaging} and {q.averaging}")
+    if _level_depends_on_vbw(p) and _level_depends_on_vbw(q) and not _same_vbw(p.vbw_hz, q.vbw_hz):
+        clashes.append(f"VBW {_vbw_text(p.vbw_hz)} and {_vbw_text(q.vbw_hz)}")
     if (a.unit is Unit.RATIO_TO_SHOT) is not (b.unit is Unit.RATIO_TO_SHOT):
         clashes.append(f"unit {a.unit} and {b.unit}")
     if clashes:
@@ -253,6 +272,21 @@ def require_same_conventions(a: Spectrum, b: Spectrum) -> None:
             f"{a.name} and {b.name} were taken differently: {'; '.join(clashes)}.",
             remedy="Record both with the same settings.",
         )
+
+
+def _level_depends_on_vbw(acquisition: Acquisition) -> bool:
+    peaks = acquisition.detector in (Detector.PEAK, Detector.NEGATIVE_PEAK)
+    return peaks or acquisition.averaging in (Averaging.LOG, Averaging.VOLTAGE)
+
+
+def _same_vbw(a: float | None, b: float | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return abs(a - b) <= BANDWIDTH_TOLERANCE * max(a, b)
+
+
+def _vbw_text(vbw_hz: float | None) -> str:
+    return "none" if vbw_hz is None else f"{vbw_hz:g} Hz"
 
 
 def _scale(averaging: Averaging) -> Averaging:

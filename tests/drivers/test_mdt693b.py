@@ -185,7 +185,9 @@ def test_initialise_does_not_end_a_master_scan_that_would_move_the_outputs() -> 
 
 def test_an_echo_that_stays_on_is_an_error() -> None:
     with (
-        expected_protocol(ThorlabsMDT693B, [("", None), ("echo=0", "[Echo On]\r")]) as driver,
+        expected_protocol(
+            ThorlabsMDT693B, [("", None), ("echo=0", "[Echo On]\r"), ("echo=0", "[Echo On]\r")]
+        ) as driver,
         pytest.raises(BadReply, match="echo"),
     ):
         driver.initialise()

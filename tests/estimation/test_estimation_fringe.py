@@ -98,6 +98,24 @@ def test_spikes_do_not_move_the_levels():
     assert fit.amplitude.relative_sigma < 0.005
 
 
+def test_white_noise_levels_are_as_good_as_least_squares_allows():
+    """1 % noise, 1000 samples: sigma of the amplitude near sqrt(2/n) of the noise, half that of the quantiles."""
+    fit = fit_fringe(VOLTS, scan(8)[0])
+    assert fit.amplitude.sigma == pytest.approx(0.01 * AMPLITUDE * math.sqrt(2 / 1000), rel=0.15)
+    assert abs(fit.correlation("offset", "amplitude")) < 0.6
+
+
+def test_noise_of_the_phase_does_not_lower_the_amplitude():
+    """0.15 rad of white phase noise counted as noise of the signal would make the amplitude 8 % too small."""
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = np.linspace(-1, 1, len(VOLTS))
+        phase = 0.5 + math.pi * 2.3 * x + 0.15 * rng.standard_normal(len(x))
+        found.append(fit_fringe(VOLTS, np.cos(phase) + 1e-3 * rng.standard_normal(len(x))).amplitude.value)
+    assert np.mean(found) == pytest.approx(1.0, abs=0.01)
+
+
 def test_phase_drift_is_reported():
     clean, _ = scan(4, fringes=3.0)
     assert fit_fringe(VOLTS, clean).reason == ""

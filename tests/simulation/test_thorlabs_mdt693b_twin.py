@@ -359,3 +359,20 @@ def test_silence_is_no_old_firmware() -> None:
     bench.twin.on_bytes = lambda data: None  # type: ignore[method-assign]
     with pytest.raises(NoReply):
         bench.driver().initialise()
+
+
+def test_an_answer_to_the_empty_line_that_comes_in_pieces_is_not_taken_for_that_to_the_first_command() -> None:
+    bench = Bench()
+    take_line = bench.twin._take_line
+
+    def late(line: bytes, terminator: bytes) -> None:
+        if line:
+            take_line(line, terminator)
+        else:  # the first half is drained, and the silence after it looks like the end
+            bench.twin.send(b"CMD_NOT_", 0.0)
+            bench.twin.send(b"DEFINED\r> ", 0.3)
+
+    bench.twin._take_line = late  # type: ignore[method-assign]
+    driver = bench.driver()
+    driver.initialise()
+    assert driver.read_identity().model == "MDT693B"

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import AnalysisRefused
-from labctl.spectra import text_file
+from labctl.spectra import text_table
 from labctl.spectra.text_file import read_two_columns, require_same_axis_in_files
 
 
@@ -24,6 +24,8 @@ def write(folder, text, name="trace.dat"):
         "1,10\n2,20\n3,30\n",
         "1, 10,\n2, 20,\n3, 30,\n",
         "1,0;10,0\n2,0;20,0\n3,0;30,0\n",
+        "1,0 10,0\n2,0 20,0\n3,0 30,0\n",
+        '"1","10"\n"2","20"\n"3","30"\n',
         "# made by hand\nfrequency (Hz) level (V)\n\n1 10\n# pause\n2 20\n3 30\n",
         "\ufeff1 10\r\n2 20\r\n3 30\r\n",
         "Frequency,Value\n1,+10.\n2,20\n3,.3e2\n",
@@ -47,17 +49,16 @@ def test_the_header_is_kept(tmp_path):
         ("", "no rows"),
         ("only words\nand more\n", "no rows"),
         ("1 2\n", "one row"),
-        ("1 2\n2 nan\n", "line 2: nan"),
-        ("1 2\n2 -inf\n", "line 2: -inf"),
-        ("nan 2\n2 3\n", "line 1: nan"),
-        ("1 2\n2 1e999\n", "line 2.*too large"),
+        ("1 2\n2 nan\n", "line 2: .*not finite"),
+        ("1 2\n2 -inf\n", "line 2: .*not finite"),
+        ("nan 2\n2 3\n", "line 1: .*not finite"),
+        ("1 2\n2 1e999\n", "line 2: .*not finite"),
         ("1 2\n2 3\n2 4\n", "line 3.*ascend"),
         ("1 2\n3 3\n2 4\n", "line 3.*from 3 to 2"),
         ("1 2 3\n2 3 4\n", "line 1: 3 columns"),
-        ("1,5 2,5\n2,5 3,5\n", "3 columns"),
         ("1\n2\n", "1 columns"),
-        ("1 2\n2 oops\n", "line 2: 'oops'"),
-        ("1 2\n1_0 3\n", "'1_0'"),
+        ("1 2\n2 oops\n", "line 2: '2 oops'"),
+        ("1 2\n1_0 3\n", "line 2: '1_0 3'"),
         (b"1 2\n\x00\x00\n", "not a text file"),
     ],
 )
@@ -73,7 +74,7 @@ def test_missing_files_folders_and_giants_are_refused(tmp_path, monkeypatch):
         read_two_columns(tmp_path / "absent.dat")
     with pytest.raises(AnalysisRefused, match="not a file"):
         read_two_columns(tmp_path)
-    monkeypatch.setattr(text_file, "LARGEST_FILE_BYTES", 10)
+    monkeypatch.setattr(text_table, "LARGEST_FILE_BYTES", 10)
     with pytest.raises(AnalysisRefused, match="more than"):
         read_two_columns(write(tmp_path, "1 2\n2 3\n3 4\n4 5\n"))
 

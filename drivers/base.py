@@ -210,6 +210,9 @@ class Driver(Instrument):  # type: ignore[misc]
         return []
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name[0] == "_":  # no property of an instrument, and set twice in every exchange
+            object.__setattr__(self, name, value)
+            return
         # A property set is write and error check: both belong to one transaction.
         lock = self.__dict__.get("_transaction")
         if lock is None:

@@ -21,6 +21,7 @@ from pymeasure.instruments import Instrument
 from drivers.channel import DriverChannel
 from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply, Refused
 from drivers.late_replies import SHORT_SILENCE_MS, Marks, falls_silent
+from drivers.transaction import Transaction
 
 __all__ = ["Driver", "DriverChannel", "Identity"]
 
@@ -96,55 +97,16 @@ class Driver(Instrument):  # type: ignore[misc]
             raise BadReply(self.name, "did not identify itself", command="*IDN?", reply=reply)
         return Identity(*fields, *[""] * (4 - len(fields)))
 
-    @contextmanager
-    def transaction(self, command: str = "") -> Iterator[None]:
+    def transaction(self, command: str = "") -> Transaction:
         """Hold the instrument for one exchange and turn errors of the link into those of the family.
 
         Errors name `command`; a transaction without one belongs to that around it.
         """
-        with self._transaction:
-            outer = self._command_in_hand
-            command = self._command_in_hand = command or outer
-            try:
-                if self._out_of_step:
-                    self._drain()
-                yield
-            except pyvisa.errors.VisaIOError as error:
-                self._out_of_step = self._reply_is_missing = True
-                raise self._link_error(error, command) from error
-            except pyvisa.errors.InvalidSession as error:
-                raise ConnectionLost(
-                    self.name, "is not connected", command=command, remedy="Check cable, power and address."
-                ) from error
-            except OSError as error:
-                self._out_of_step = self._reply_is_missing = True
-                raise ConnectionLost(
-                    self.name, f"the link broke ({error})", command=command, remedy="Check cable, power and address."
-                ) from error
-            except UnicodeDecodeError as error:
-                self._out_of_step = self._reply_is_missing = True
-                raise BadReply(
-                    self.name,
-                    "answered bytes that are no text",
-                    command=command,
-                    reply=error.object,
-                    remedy="Check baud rate, cable and address.",
-                ) from error
-            except UserWarning as warning:
-                self._out_of_step = self._reply_is_missing = True
-                raise BadReply(
-                    self.name,
-                    f"sent a reply that ends wrongly ({warning})",
-                    command=command,
-                    remedy="Check cable and baud rate.",
-                ) from warning
-            except BaseException as error:
-                # After nonsense more of it may follow; after Ctrl-C the reply may still be on its way.
-                if isinstance(error, BadReply) or not isinstance(error, Exception):
-                    self._out_of_step = self._reply_is_missing = True
-                raise
-            finally:
-                self._command_in_hand = outer
+        return Transaction(self, command)
+
+    def _lose_step(self) -> None:
+        """Note that the reply in hand may still come: the next exchange begins with the way back into step."""
+        self._out_of_step = self._reply_is_missing = True
 
     def write(self, command: str, **kwargs: Any) -> None:
         """Write one command."""

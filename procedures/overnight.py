@@ -106,7 +106,8 @@ class RecipeRun:
         """
         clock = self._bench.clock
         health = clock.every(HEALTH_PERIOD_S, self._look_after_instruments, "health")
-        self._bench.station.on_trouble = lambda name, sentence: self._event("warning", name, sentence)
+        station = self._bench.station
+        told_before, station.on_trouble = station.on_trouble, lambda name, text: self._event("warning", name, text)
         try:
             for step in self._steps:
                 self._journal.step(
@@ -122,6 +123,7 @@ class RecipeRun:
                 problems = self._leave()
             finally:
                 failure = self._settings.keep_last()
+                station.on_trouble = told_before  # the record closes
         if failure is not None:
             raise failure
         return self._outcome(problems)

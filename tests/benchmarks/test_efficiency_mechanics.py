@@ -26,6 +26,7 @@ def test_few_seeds_meet_the_bounds_within_three_standard_errors(every_row):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_four_hundred_seeds_meet_the_bounds(every_row):
     faults = [fault for row in every_row for fault in shortfalls(row, run_row(row))]
     assert faults == []

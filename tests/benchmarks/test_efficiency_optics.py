@@ -37,6 +37,7 @@ def test_few_seeds_do_not_miss_the_bound(row: Row) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("row", HONEST, ids=lambda row: row.name)
 def test_the_bound_is_reached(row: Row) -> None:
     assert shortfalls(row, run_row(row, range(FULL_SEEDS))) == []

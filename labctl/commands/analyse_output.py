@@ -163,4 +163,4 @@ def _shown(fact: Fact) -> str:
         return f"{fact:.6g}"
     if isinstance(fact, Sequence) and not isinstance(fact, str):
         return ", ".join(_shown(item) for item in fact) or "none"
-    return str(fact)
+    return "not known" if fact is None else str(fact)

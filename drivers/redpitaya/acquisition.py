@@ -13,17 +13,15 @@ from pymeasure.instruments.validators import strict_discrete_set, strict_range
 from drivers.redpitaya.deep_memory import DeepRecorder
 from drivers.redpitaya.forms import (
     binary_digit,
-    decimation_factor,
     microseconds,
     nanoseconds,
-    on_off,
-    on_or_off,
     one_of,
     seconds_of_microseconds,
     seconds_of_nanoseconds,
-    whole_number,
 )
-from drivers.redpitaya.inputs import BUFFER_SAMPLES, DECIMATIONS, TRIGGER_AT_START, TRIGGER_DELAYS
+from drivers.redpitaya.inputs import BUFFER_SAMPLES, TRIGGER_AT_START, TRIGGER_DELAYS
+from drivers.redpitaya.properties import count, decimation_of, switch
+from drivers.scpi_properties import number
 
 LONGEST_DELAY_S = 2.147  # the server tells it in 32 bits of ns
 LONGEST_HOLDOFF_S = 8e-3
@@ -44,82 +42,49 @@ class Recorder(DeepRecorder):
     `external_trigger_holdoff`; AWG_*, the start of a generator. All inputs share one trigger, unless `split_trigger`.
     """
 
-    decimation = Instrument.control(
-        "ACQ:DEC:Factor?",
-        "ACQ:DEC:Factor %d",
-        """Control the decimation of 125 MS/s (int, 1, 2, 4, 8 or 16 to 65536).""",
-        validator=decimation_factor,
-        values=DECIMATIONS,
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    decimation = decimation_of(
+        "ACQ:DEC:Factor",
+        "Control the decimation of 125 MS/s (int, 1, 2, 4, 8 or 16 to 65536).",
     )
-    averaging = Instrument.control(
-        "ACQ:AVG?",
-        "ACQ:AVG %s",
-        """Control whether the samples between two kept ones are averaged (bool); without, decimation aliases.""",
-        validator=strict_discrete_set,
-        values=(True, False),
-        set_process=on_off,
-        cast=on_or_off,
-        maxsplit=0,
-        check_set_errors=True,
+    averaging = switch(
+        "ACQ:AVG",
+        "Control whether the samples between two kept ones are averaged (bool); without, decimation aliases.",
     )
     sample_rate_hz = Instrument.measurement(
         "ACQ:SRATe?",
-        """Get the sample rate in Hz (float), after decimation.""",
+        "Get the sample rate in Hz (float), after decimation.",
         preprocess_reply=lambda reply: reply.removesuffix("Hz"),
         maxsplit=0,
     )
-    split_trigger = Instrument.control(
-        "ACQ:SPLIT:TRig?",
-        "ACQ:SPLIT:TRig %s",
-        """Control whether every input has a trigger and a rate of its own (bool); setting it ends acquisitions.""",
-        validator=strict_discrete_set,
-        values=(True, False),
-        set_process=on_off,
-        cast=on_or_off,
-        maxsplit=0,
-        check_set_errors=True,
+    split_trigger = switch(
+        "ACQ:SPLIT:TRig",
+        "Control whether every input has a trigger and a rate of its own (bool); setting it ends acquisitions.",
     )
-    trigger_level = Instrument.control(
-        "ACQ:TRig:LEV?",
-        "ACQ:TRig:LEV %.12g",
-        """Control the trigger level of all inputs in V (float strictly from -20 to 20, and within the gain).""",
-        validator=strict_range,
-        values=(-20.0, 20.0),
-        maxsplit=0,
-        check_set_errors=True,
+    trigger_level = number(
+        "ACQ:TRig:LEV",
+        "Control the trigger level of all inputs in V (float strictly from -20 to 20, and within the gain).",
+        [-20.0, 20.0],
     )
-    trigger_hysteresis = Instrument.control(
-        "ACQ:TRig:HYST?",
-        "ACQ:TRig:HYST %.12g",
+    trigger_hysteresis = number(
+        "ACQ:TRig:HYST",
         """Control how far from its level an input arms the trigger, in V (float strictly from 0 to 20).
 
         What exceeds the gain of an input is ignored there, without a word.
         """,
-        validator=strict_range,
-        values=(0.0, 20.0),
-        maxsplit=0,
-        check_set_errors=True,
+        [0.0, 20.0],
     )
-    trigger_delay = Instrument.control(
-        "ACQ:TRig:DLY?",
-        "ACQ:TRig:DLY %d",
+    trigger_delay = count(
+        "ACQ:TRig:DLY",
         """Control the trigger delay in samples (int strictly from -8192 to 2^31 - 8193).
 
         The trigger is in the middle of the record at 0 and at its beginning at 8192.
         """,
-        validator=whole_number,
-        values=TRIGGER_DELAYS,
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+        TRIGGER_DELAYS,
     )
     trigger_delay_s = Instrument.control(
         "ACQ:TRig:DLY:NS?",
         "ACQ:TRig:DLY:NS %d",
-        """Control the trigger delay in s (float strictly from -2.147 to 2.147), in whole samples.""",
+        "Control the trigger delay in s (float strictly from -2.147 to 2.147), in whole samples.",
         validator=strict_range,
         values=(-LONGEST_DELAY_S, LONGEST_DELAY_S),
         set_process=nanoseconds,
@@ -129,12 +94,12 @@ class Recorder(DeepRecorder):
     )
     trigger_status = Instrument.measurement(
         "ACQ:TRig:STAT?",
-        """Get whether the acquisition has been triggered (str, TD) or waits for its trigger (str, WAIT).""",
+        "Get whether the acquisition has been triggered (str, TD) or waits for its trigger (str, WAIT).",
         cast=one_of("TD", "WAIT"),
     )
     filled = Instrument.measurement(
         "ACQ:TRig:FILL?",
-        """Get whether the buffer holds a complete record (int, 0 or 1).""",
+        "Get whether the buffer holds a complete record (int, 0 or 1).",
         cast=binary_digit,
     )
     external_trigger_holdoff = Instrument.control(

@@ -13,8 +13,9 @@ from pymeasure.instruments import Instrument
 from pymeasure.instruments.validators import strict_discrete_set
 
 from drivers.errors import InstrumentError, Refused
-from drivers.redpitaya.forms import decimation_factor, one_of, whole_number
-from drivers.redpitaya.inputs import BUFFER_GRANULE_BYTES, BUFFER_SAMPLES, DECIMATIONS
+from drivers.redpitaya.forms import whole_number
+from drivers.redpitaya.inputs import BUFFER_GRANULE_BYTES, BUFFER_SAMPLES
+from drivers.redpitaya.properties import choice, decimation_of
 from drivers.redpitaya.server import RedPitayaServer
 
 PAGE_BYTES = 4096
@@ -55,25 +56,14 @@ class DeepRecorder(RedPitayaServer):
     deep_memory_size = Instrument.measurement(
         "ACQ:AXI:SIZE?", """Get the size of the deep memory (int, in bytes).""", cast=int, maxsplit=0
     )
-    deep_decimation = Instrument.control(
-        "ACQ:AXI:DEC?",
-        "ACQ:AXI:DEC %d",
-        """Control the decimation of 125 MS/s, of all acquisition (int, 1, 2, 4, 8 or 16 to 65536).""",
-        validator=decimation_factor,
-        values=DECIMATIONS,
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    deep_decimation = decimation_of(
+        "ACQ:AXI:DEC",
+        "Control the decimation of 125 MS/s, of all acquisition (int, 1, 2, 4, 8 or 16 to 65536).",
     )
-    deep_units = Instrument.control(
-        "ACQ:AXI:DATA:Units?",
-        "ACQ:AXI:DATA:Units %s",
-        """Control the unit of deep data (str, VOLTS or RAW); shared by all clients of the board.""",
-        validator=strict_discrete_set,
-        values=("VOLTS", "RAW"),
-        cast=one_of("VOLTS", "RAW"),
-        maxsplit=0,
-        check_set_errors=True,
+    deep_units = choice(
+        "ACQ:AXI:DATA:Units",
+        "Control the unit of deep data (str, VOLTS or RAW); shared by all clients of the board.",
+        ("VOLTS", "RAW"),
     )
 
     def __init__(self, adapter: Any, name: str = "Red Pitaya", **kwargs: Any) -> None:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pymeasure.instruments import Instrument
-from pymeasure.instruments.validators import strict_discrete_set, strict_range
+from pymeasure.instruments.validators import strict_discrete_set
 
 from drivers.base import DriverChannel
 from drivers.redpitaya.forms import (
     binary_digit,
-    decimation_factor,
     on_off,
-    on_or_off,
     one_of,
     seconds_of_nanoseconds,
     whole_number,
 )
+from drivers.redpitaya.properties import choice, count, decimation_of, switch
+from drivers.scpi_properties import number
 
 BUFFER_SAMPLES = 16384
 TRIGGER_AT_START = BUFFER_SAMPLES // 2
 """Trigger delay in samples that puts the trigger at the beginning of the record."""
 TRIGGER_DELAYS = (-TRIGGER_AT_START, 2**31 - 1 - TRIGGER_AT_START)
-DECIMATIONS = (1, 2, 4, 8, 16)
-"""And every whole number up to 65536."""
 BUFFER_GRANULE_BYTES = 16
 
 
@@ -34,94 +32,62 @@ class FastInput(DriverChannel):
     on. Names that begin with `deep` belong to its part of the deep memory, see `DeepRecorder`.
     """
 
-    gain = Instrument.control(
-        "ACQ:SOUR{ch}:GAIN?",
-        "ACQ:SOUR{ch}:GAIN %s",
+    gain = choice(
+        "ACQ:SOUR{ch}:GAIN",
         """Control the range that the server assumes (str, LV for +-1 V or HV for +-20 V).
 
         The range itself is set by jumpers; a setting that differs from them is an unnoticed factor of 20 in all volts.
         """,
-        validator=strict_discrete_set,
-        values=("LV", "HV"),
-        cast=one_of("LV", "HV"),
-        maxsplit=0,
-        check_set_errors=True,
+        ("LV", "HV"),
     )
-    trigger_level = Instrument.control(
-        "ACQ:TRig:LEV:CH{ch}?",
-        "ACQ:TRig:LEV:CH{ch} %.12g",
-        """Control the trigger level of this input in V (float strictly from -20 to 20, and within the gain).""",
-        validator=strict_range,
-        values=(-20.0, 20.0),
-        maxsplit=0,
-        check_set_errors=True,
+    trigger_level = number(
+        "ACQ:TRig:LEV:CH{ch}",
+        "Control the trigger level of this input in V (float strictly from -20 to 20, and within the gain).",
+        [-20.0, 20.0],
     )
-    decimation = Instrument.control(
-        "ACQ:DEC:Factor:CH{ch}?",
-        "ACQ:DEC:Factor:CH{ch} %d",
-        """Control the decimation of 125 MS/s of this input (int, 1, 2, 4, 8 or 16 to 65536).""",
-        validator=decimation_factor,
-        values=DECIMATIONS,
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    decimation = decimation_of(
+        "ACQ:DEC:Factor:CH{ch}",
+        "Control the decimation of 125 MS/s of this input (int, 1, 2, 4, 8 or 16 to 65536).",
     )
-    averaging = Instrument.control(
-        "ACQ:AVG:CH{ch}?",
-        "ACQ:AVG:CH{ch} %s",
-        """Control whether the samples between two kept ones of this input are averaged (bool).""",
-        validator=strict_discrete_set,
-        values=(True, False),
-        set_process=on_off,
-        cast=on_or_off,
-        maxsplit=0,
-        check_set_errors=True,
+    averaging = switch(
+        "ACQ:AVG:CH{ch}",
+        "Control whether the samples between two kept ones of this input are averaged (bool).",
     )
     sample_rate_hz = Instrument.measurement(
         "ACQ:SRATe:CH{ch}?",
-        """Get the sample rate of this input in Hz (float), after decimation.""",
+        "Get the sample rate of this input in Hz (float), after decimation.",
         preprocess_reply=lambda reply: reply.removesuffix("Hz"),
         maxsplit=0,
     )
-    trigger_delay = Instrument.control(
-        "ACQ:TRig:DLY:CH{ch}?",
-        "ACQ:TRig:DLY:CH{ch} %d",
-        """Control the trigger delay of this input in samples (int strictly from -8192 to 2^31 - 8193).""",
-        validator=whole_number,
-        values=TRIGGER_DELAYS,
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    trigger_delay = count(
+        "ACQ:TRig:DLY:CH{ch}",
+        "Control the trigger delay of this input in samples (int strictly from -8192 to 2^31 - 8193).",
+        TRIGGER_DELAYS,
     )
     trigger_status = Instrument.measurement(
         "ACQ:TRig:STAT:CH{ch}?",
-        """Get whether this input has been triggered (str, TD) or waits for its trigger (str, WAIT).""",
+        "Get whether this input has been triggered (str, TD) or waits for its trigger (str, WAIT).",
         cast=one_of("TD", "WAIT"),
     )
     filled = Instrument.measurement(
         "ACQ:TRig:FILL:CH{ch}?",
-        """Get whether the buffer of this input holds a complete record (int, 0 or 1).""",
+        "Get whether the buffer of this input holds a complete record (int, 0 or 1).",
         cast=binary_digit,
     )
     triggered_at = Instrument.measurement(
         "ACQ:TS:CH{ch}?",
-        """Get when the trigger of this input came, on the clock of the board, in s (float); OS 3.00-57 and later.""",
+        "Get when the trigger of this input came, on the clock of the board, in s (float); OS 3.00-57 and later.",
         get_process=seconds_of_nanoseconds,
         maxsplit=0,
     )
-    deep_delay = Instrument.control(
-        "ACQ:AXI:SOUR{ch}:Trig:Dly?",
-        "ACQ:AXI:SOUR{ch}:Trig:Dly %d",
-        """Control how many samples go to the deep memory after the trigger (int strictly from 0 to 2^31 - 1).""",
-        validator=whole_number,
-        values=(0, 2**31 - 1),
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    deep_delay = count(
+        "ACQ:AXI:SOUR{ch}:Trig:Dly",
+        "Control how many samples go to the deep memory after the trigger (int strictly from 0 to 2^31 - 1).",
+        (0, 2**31 - 1),
     )
     deep_on = Instrument.setting(
         "ACQ:AXI:SOUR{ch}:ENable %s",
-        """Set whether the input writes to its deep memory from the next start on (bool); it needs a buffer first.""",
+        "Set whether the input writes to its deep memory from the next start on (bool); it needs a buffer first.",
         validator=strict_discrete_set,
         values=(True, False),
         set_process=on_off,
@@ -129,18 +95,18 @@ class FastInput(DriverChannel):
     )
     deep_filled = Instrument.measurement(
         "ACQ:AXI:SOUR{ch}:Trig:Fill?",
-        """Get whether the deep memory of this input holds a complete record (int, 0 or 1).""",
+        "Get whether the deep memory of this input holds a complete record (int, 0 or 1).",
         cast=binary_digit,
     )
     deep_write_position = Instrument.measurement(
         "ACQ:AXI:SOUR{ch}:Write:Pos?",
-        """Get where the next sample goes in the deep buffer of this input (int, in samples).""",
+        "Get where the next sample goes in the deep buffer of this input (int, in samples).",
         cast=int,
         maxsplit=0,
     )
     deep_trigger_position = Instrument.measurement(
         "ACQ:AXI:SOUR{ch}:Trig:Pos?",
-        """Get where the trigger came in the deep buffer of this input (int, in samples).""",
+        "Get where the trigger came in the deep buffer of this input (int, in samples).",
         cast=int,
         maxsplit=0,
     )

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pymeasure.instruments import Instrument
-from pymeasure.instruments.validators import strict_discrete_set, strict_range
+from pymeasure.instruments.validators import strict_range
 
 from drivers.base import DriverChannel
 from drivers.errors import BadReply
 from drivers.redpitaya.forms import (
     microseconds,
-    on_off,
-    on_or_off,
-    one_of,
     seconds_of_microseconds,
-    whole_number,
 )
+from drivers.redpitaya.properties import choice, count, switch
+from drivers.scpi_properties import number
 
 SHAPES = ("SINE", "SQUARE", "TRIANGLE", "SAWU", "SAWD", "DC", "DC_NEG", "PWM", "ARBITRARY")
 LARGEST_FREQUENCY_HZ = 50e6
@@ -38,103 +36,59 @@ class FastOutput(DriverChannel):
     offset and `initial_value`. Most settings start a generator that runs again at its phase.
     """
 
-    function = Instrument.control(
-        "SOUR{ch}:FUNC?",
-        "SOUR{ch}:FUNC %s",
+    function = choice(
+        "SOUR{ch}:FUNC",
         """Control the shape (str, SINE, SQUARE, TRIANGLE, SAWU, SAWD, DC, DC_NEG, PWM or ARBITRARY).
 
         PWM is a square of `duty_cycle`, ARBITRARY the table of `set_table`.
         """,
-        validator=strict_discrete_set,
-        values=SHAPES,
-        cast=one_of(*SHAPES),
-        maxsplit=0,
-        check_set_errors=True,
+        SHAPES,
     )
-    frequency = Instrument.control(
-        "SOUR{ch}:FREQ:FIX?",
-        "SOUR{ch}:FREQ:FIX %.12g",
-        """Control the frequency in Hz (float strictly from 0 to 50e6); the board keeps single precision.""",
-        validator=strict_range,
-        values=(0.0, LARGEST_FREQUENCY_HZ),
-        maxsplit=0,
-        check_set_errors=True,
+    frequency = number(
+        "SOUR{ch}:FREQ:FIX",
+        "Control the frequency in Hz (float strictly from 0 to 50e6); the board keeps single precision.",
+        [0.0, LARGEST_FREQUENCY_HZ],
     )
-    amplitude = Instrument.control(
-        "SOUR{ch}:VOLT?",
-        "SOUR{ch}:VOLT %.12g",
-        """Control the amplitude (half of peak to peak) in V (float strictly from 0 to 1).""",
-        validator=strict_range,
-        values=(0.0, FULL_SCALE_OUT_V),
-        maxsplit=0,
-        check_set_errors=True,
+    amplitude = number(
+        "SOUR{ch}:VOLT",
+        "Control the amplitude (half of peak to peak) in V (float strictly from 0 to 1).",
+        [0.0, FULL_SCALE_OUT_V],
     )
-    offset = Instrument.control(
-        "SOUR{ch}:VOLT:OFFS?",
-        "SOUR{ch}:VOLT:OFFS %.12g",
-        """Control the offset in V (float strictly from -1 to 1).""",
-        validator=strict_range,
-        values=(-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V),
-        maxsplit=0,
-        check_set_errors=True,
+    offset = number(
+        "SOUR{ch}:VOLT:OFFS",
+        "Control the offset in V (float strictly from -1 to 1).",
+        [-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V],
     )
-    phase_deg = Instrument.control(
-        "SOUR{ch}:PHAS?",
-        "SOUR{ch}:PHAS %.12g",
-        """Control the phase at the start in degrees (float strictly from -360 to 360).""",
-        validator=strict_range,
-        values=(-360.0, 360.0),
-        maxsplit=0,
-        check_set_errors=True,
+    phase_deg = number(
+        "SOUR{ch}:PHAS",
+        "Control the phase at the start in degrees (float strictly from -360 to 360).",
+        [-360.0, 360.0],
     )
-    duty_cycle = Instrument.control(
-        "SOUR{ch}:DCYC?",
-        "SOUR{ch}:DCYC %.12g",
-        """Control the part of the period that PWM is high (float strictly from 0 to 1).""",
-        validator=strict_range,
-        values=(0.0, 1.0),
-        maxsplit=0,
-        check_set_errors=True,
+    duty_cycle = number(
+        "SOUR{ch}:DCYC",
+        "Control the part of the period that PWM is high (float strictly from 0 to 1).",
+        [0.0, 1.0],
     )
-    load = Instrument.control(
-        "SOUR{ch}:LOAD?",
-        "SOUR{ch}:LOAD %s",
-        """Control the load that volts are meant for (str, INF or L50); amplitude and offset are to be set after it.""",
-        validator=strict_discrete_set,
-        values=("INF", "L50"),
-        cast=one_of("INF", "L50"),
-        maxsplit=0,
-        check_set_errors=True,
+    load = choice(
+        "SOUR{ch}:LOAD",
+        "Control the load that volts are meant for (str, INF or L50); amplitude and offset are to be set after it.",
+        ("INF", "L50"),
     )
-    mode = Instrument.control(
-        "SOUR{ch}:BURS:STAT?",
-        "SOUR{ch}:BURS:STAT %s",
-        """Control whether the generator runs on or in bursts (str, CONTINUOUS or BURST).""",
-        validator=strict_discrete_set,
-        values=("CONTINUOUS", "BURST"),
-        cast=one_of("CONTINUOUS", "BURST", "STREAM"),
-        maxsplit=0,
-        check_set_errors=True,
+    mode = choice(
+        "SOUR{ch}:BURS:STAT",
+        "Control whether the generator runs on or in bursts (str, CONTINUOUS or BURST).",
+        ("CONTINUOUS", "BURST"),
+        answers=("CONTINUOUS", "BURST", "STREAM"),
     )
-    burst_cycles = Instrument.control(
-        "SOUR{ch}:BURS:NCYC?",
-        "SOUR{ch}:BURS:NCYC %d",
-        """Control the periods of one burst (int strictly from 1 to 50000).""",
-        validator=whole_number,
-        values=(1, MOST_CYCLES),
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    burst_cycles = count(
+        "SOUR{ch}:BURS:NCYC",
+        "Control the periods of one burst (int strictly from 1 to 50000).",
+        (1, MOST_CYCLES),
     )
-    burst_repetitions = Instrument.control(
-        "SOUR{ch}:BURS:NOR?",
-        "SOUR{ch}:BURS:NOR %d",
-        """Control the number of bursts (int strictly from 1 to 65536, which is without end).""",
-        validator=whole_number,
-        values=(1, WITHOUT_END),
-        cast=int,
-        maxsplit=0,
-        check_set_errors=True,
+    burst_repetitions = count(
+        "SOUR{ch}:BURS:NOR",
+        "Control the number of bursts (int strictly from 1 to 65536, which is without end).",
+        (1, WITHOUT_END),
     )
     burst_period = Instrument.control(
         "SOUR{ch}:BURS:INT:PER?",
@@ -150,44 +104,25 @@ class FastOutput(DriverChannel):
         maxsplit=0,
         check_set_errors=True,
     )
-    initial_value = Instrument.control(
-        "SOUR{ch}:INITValue?",
-        "SOUR{ch}:INITValue %.12g",
-        """Control what comes out beside the offset before the start, in V (float strictly from -1 to 1).""",
-        validator=strict_range,
-        values=(-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V),
-        maxsplit=0,
-        check_set_errors=True,
+    initial_value = number(
+        "SOUR{ch}:INITValue",
+        "Control what comes out beside the offset before the start, in V (float strictly from -1 to 1).",
+        [-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V],
     )
-    last_value = Instrument.control(
-        "SOUR{ch}:BURS:LASTValue?",
-        "SOUR{ch}:BURS:LASTValue %.12g",
-        """Control what comes out beside the offset between and after bursts, in V (float strictly from -1 to 1).""",
-        validator=strict_range,
-        values=(-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V),
-        maxsplit=0,
-        check_set_errors=True,
+    last_value = number(
+        "SOUR{ch}:BURS:LASTValue",
+        "Control what comes out beside the offset between and after bursts, in V (float strictly from -1 to 1).",
+        [-FULL_SCALE_OUT_V, FULL_SCALE_OUT_V],
     )
-    trigger_source = Instrument.control(
-        "SOUR{ch}:TRig:SOUR?",
-        "SOUR{ch}:TRig:SOUR %s",
-        """Control what starts the generator beside `start` (str, INT, EXT_PE or EXT_NE): edges of DIO0_P.""",
-        validator=strict_discrete_set,
-        values=("INT", "EXT_PE", "EXT_NE"),
-        cast=one_of("INT", "EXT_PE", "EXT_NE", "GATED"),
-        maxsplit=0,
-        check_set_errors=True,
+    trigger_source = choice(
+        "SOUR{ch}:TRig:SOUR",
+        "Control what starts the generator beside `start` (str, INT, EXT_PE or EXT_NE): edges of DIO0_P.",
+        ("INT", "EXT_PE", "EXT_NE"),
+        answers=("INT", "EXT_PE", "EXT_NE", "GATED"),
     )
-    on = Instrument.control(
-        "OUTPUT{ch}:STATE?",
-        "OUTPUT{ch}:STATE %s",
-        """Control whether the output is switched on (bool).""",
-        validator=strict_discrete_set,
-        values=(True, False),
-        set_process=on_off,
-        cast=on_or_off,
-        maxsplit=0,
-        check_set_errors=True,
+    on = switch(
+        "OUTPUT{ch}:STATE",
+        "Control whether the output is switched on (bool).",
     )
 
     def start(self) -> None:

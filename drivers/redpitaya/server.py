@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from numpy.typing import NDArray
-from pymeasure.instruments import Instrument
-from pymeasure.instruments.validators import strict_discrete_set
 
 from drivers.base import Driver, Identity
 from drivers.errors import BadReply, InstrumentError, NoReply, Refused
-from drivers.redpitaya.forms import one_of
+from drivers.redpitaya.properties import choice
 
 LINE_END = "\r\n"
 _MOST_ERRORS = 64
@@ -31,35 +29,20 @@ class RedPitayaServer(Driver):
     fast_input_count = 0
     tells_late_replies_apart = True
 
-    data_format = Instrument.control(
-        "ACQ:DATA:FORMAT?",
-        "ACQ:DATA:FORMAT %s",
-        """Control the form of data replies (str, BIN or ASCII); of this connection only.""",
-        validator=strict_discrete_set,
-        values=("BIN", "ASCII"),
-        cast=one_of("BIN", "ASCII"),
-        maxsplit=0,
-        check_set_errors=True,
+    data_format = choice(
+        "ACQ:DATA:FORMAT",
+        "Control the form of data replies (str, BIN or ASCII); of this connection only.",
+        ("BIN", "ASCII"),
     )
-    data_units = Instrument.control(
-        "ACQ:DATA:Units?",
-        "ACQ:DATA:Units %s",
-        """Control the unit of data replies (str, VOLTS or RAW); shared by all clients of the board.""",
-        validator=strict_discrete_set,
-        values=("VOLTS", "RAW"),
-        cast=one_of("VOLTS", "RAW"),
-        maxsplit=0,
-        check_set_errors=True,
+    data_units = choice(
+        "ACQ:DATA:Units",
+        "Control the unit of data replies (str, VOLTS or RAW); shared by all clients of the board.",
+        ("VOLTS", "RAW"),
     )
-    byte_order = Instrument.control(
-        "ACQ:DATA:BYTE:ORDER?",
-        "ACQ:DATA:BYTE:ORDER %s",
-        """Control the byte order of binary data (str, LEND or BEND); of this connection, ACQ:RST leaves it.""",
-        validator=strict_discrete_set,
-        values=("LEND", "BEND"),
-        cast=one_of("LEND", "BEND"),
-        maxsplit=0,
-        check_set_errors=True,
+    byte_order = choice(
+        "ACQ:DATA:BYTE:ORDER",
+        "Control the byte order of binary data (str, LEND or BEND); of this connection, ACQ:RST leaves it.",
+        ("LEND", "BEND"),
     )
 
     def __init__(self, adapter: Any, name: str = "Red Pitaya", **kwargs: Any) -> None:

@@ -15,6 +15,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.simulation.waveform_shapes import SHAPES, sine
+
 
 class PiezoPort(Protocol):
     """A piezo at one channel of a high-voltage amplifier."""
@@ -70,6 +72,13 @@ class Waveform:
     offset_v: float = 0.0
     phase_deg: float = 0.0
     on: bool = False
+
+    def volts(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what is put out at `time_s` after the start, in V; a shape of no name here is taken for a sine."""
+        if not self.on:
+            return np.zeros_like(time_s)
+        turn = time_s * self.frequency_hz + self.phase_deg / 360.0
+        return np.asarray(self.offset_v + self.amplitude_v * SHAPES.get(self.shape, sine)(turn))
 
 
 class GeneratorPort(Protocol):

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from labctl.configuration.disturbances import Disturbance
 from labctl.simulation.detectors import Detectors
 from labctl.simulation.disturbances import Disturber
-from labctl.simulation.instruments.redpitaya_waveforms import ShapedWaveform
 from labctl.simulation.oven_plant import OvenPlant
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.ports import Line, Waveform
@@ -235,7 +234,7 @@ class LengthScan:
     ) -> NDArray[np.float64]:
         """Return PDH error and transmission while the scan runs, shape (len(inputs), samples)."""
         time = started_at - self._started_at + np.arange(samples) / sample_rate_hz
-        servo_v = self._source.length_servo.output_volts() + self._volts_per_volt * waveform_volts(self._waveform, time)
+        servo_v = self._source.length_servo.output_volts() + self._volts_per_volt * self._waveform.volts(time)
         piezo_v = self._piezo.motion_of(servo_v)
         volts = SCAN_NOISE_V / math.sqrt(average) * self._rng.standard_normal((len(inputs), samples))
         for row, number in enumerate(inputs):
@@ -244,25 +243,3 @@ class LengthScan:
             elif number == self._transmission_input:
                 volts[row] += TRANSMISSION_V * self._source.transmission(piezo_v)
         return volts
-
-
-def waveform_volts(waveform: Waveform, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what a generator puts out at `time_s` after its start; a triangle starts at zero and rises."""
-    if isinstance(waveform, ShapedWaveform):
-        return waveform.volts(time_s)
-    if not waveform.on:
-        return np.zeros_like(time_s)
-    turn = time_s * waveform.frequency_hz + waveform.phase_deg / 360.0
-    if waveform.shape == "TRIANGLE":
-        shape = 1.0 - 4.0 * np.abs((turn + 0.25) % 1.0 - 0.5)
-    elif waveform.shape == "SAWU":
-        shape = 2.0 * (turn % 1.0) - 1.0
-    elif waveform.shape == "SAWD":
-        shape = 1.0 - 2.0 * (turn % 1.0)
-    elif waveform.shape == "SQUARE":
-        shape = np.where(turn % 1.0 < 0.5, 1.0, -1.0)
-    elif waveform.shape == "DC":
-        shape = np.ones_like(turn)
-    else:
-        shape = np.sin(2.0 * np.pi * turn)
-    return np.asarray(waveform.offset_v + waveform.amplitude_v * shape)

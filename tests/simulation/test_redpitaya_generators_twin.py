@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from redpitaya_bench import Bench
 
 from drivers.errors import Refused
-from labctl.simulation.instruments.redpitaya_waveforms import ShapedWaveform
 from labctl.simulation.ports import Waveform
-from labctl.simulation.table import waveform_volts
 
 
 def volts(bench: Bench, time_s: Any) -> NDArray[np.float64]:
     """Return what comes out at lab times `time_s`."""
     waveform, started_at = bench.out.history[-1]
     time = np.atleast_1d(np.asarray(time_s, dtype=np.float64)) - started_at
-    return waveform.volts(time) if isinstance(waveform, ShapedWaveform) else waveform_volts(waveform, time)
+    return waveform.volts(time)
 
 
 @pytest.fixture

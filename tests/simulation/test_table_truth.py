@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ideal_table import NOMINAL_F0_HZ, build, locked_table, truth_of
 
 from labctl.simulation.ports import Waveform
-from labctl.simulation.table import SimulatedTable, waveform_volts
+from labctl.simulation.table import SimulatedTable
 from labctl.simulation.truth import RMS_DELAY_S, Scenario, draw_truth, generator
 
 
@@ -175,17 +175,17 @@ def test_the_table_wakes_up_dark() -> None:
 def test_waveforms_are_periodic_and_within_their_amplitude(shape: str) -> None:
     waveform = Waveform(shape, frequency_hz=10.0, amplitude_v=0.4, offset_v=0.1, on=True)
     t = np.linspace(0.001, 0.099, 981)
-    volts = waveform_volts(waveform, t)
-    assert volts == pytest.approx(waveform_volts(waveform, t + 0.1), abs=1e-9)
+    volts = waveform.volts(t)
+    assert volts == pytest.approx(waveform.volts(t + 0.1), abs=1e-9)
     assert volts.max() <= 0.5 + 1e-12
     assert volts.min() >= -0.3 - 1e-12
     assert volts.max() == pytest.approx(0.5, abs=0.01)
-    assert not waveform_volts(replace(waveform, on=False), t).any()
+    assert not replace(waveform, on=False).volts(t).any()
 
 
 def test_a_triangle_a_quarter_early_rises_for_half_a_period() -> None:
     waveform = Waveform("TRIANGLE", frequency_hz=1.0, amplitude_v=1.0, phase_deg=-90.0, on=True)
-    half = waveform_volts(waveform, np.linspace(0.0, 0.5, 101))
+    half = waveform.volts(np.linspace(0.0, 0.5, 101))
     assert half[0] == pytest.approx(-1.0)
     assert half[-1] == pytest.approx(1.0)
     assert np.diff(half) == pytest.approx(np.full(100, 0.02))

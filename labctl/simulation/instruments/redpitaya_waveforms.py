@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labctl.simulation.ports import Waveform
+from labctl.simulation.waveform_shapes import SHAPES
 
 DAC_RATE_HZ = 125e6
 DAC_FULL_SCALE_V = 1.0
@@ -18,21 +18,6 @@ WITHOUT_END = 65536
 _MICROSECOND = 1e-6
 
 _Volts = NDArray[np.float64]
-
-
-def _triangle(turn: _Volts) -> _Volts:
-    return np.asarray(1.0 - 4.0 * np.abs((turn + 0.25) % 1.0 - 0.5))
-
-
-_SHAPES: Mapping[str, Callable[[_Volts], _Volts]] = {
-    "SINE": lambda turn: np.asarray(np.sin(2.0 * np.pi * turn)),
-    "SQUARE": lambda turn: np.where(turn % 1.0 < 0.5, 1.0, -1.0),
-    "TRIANGLE": _triangle,
-    "SAWU": lambda turn: 2.0 * (turn % 1.0) - 1.0,
-    "SAWD": lambda turn: 1.0 - 2.0 * (turn % 1.0),
-    "DC": np.ones_like,
-}
-"""From turns to -1..1; a triangle starts at zero and rises."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +66,7 @@ class ShapedWaveform(Waveform):
             return np.asarray(self.table_v[((turn % 1.0) * self.table_v.size).astype(np.int64) % self.table_v.size])
         if self.shape == "SQUARE":
             return self.amplitude_v * np.where(turn % 1.0 < self.duty, 1.0, -1.0)
-        return self.amplitude_v * _SHAPES[self.shape](turn)
+        return self.amplitude_v * SHAPES[self.shape](turn)
 
 
 @dataclass

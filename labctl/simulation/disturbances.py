@@ -19,10 +19,12 @@ SLAM_SHAKES_S = 3.0
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_MINUTE = 60.0
 
+_Occasional = wanted.Kicks | wanted.DoorSlam | wanted.ModeHop | wanted.PowerDrop
+
 
 @dataclass(frozen=True)
 class Happening:
-    """What happened: lab time in s, kind, and where, for those who look for causes afterwards."""
+    """What happened: lab time in s and kind, for those who look for causes afterwards."""
 
     at: float
     kind: str
@@ -63,17 +65,16 @@ class Disturber:
                 return lambda now: None  # a property of the membrane, drawn with the truth
 
     def _occasions(
-        self, when: wanted.Occasional, rng: np.random.Generator, happen: Callable[[float], None]
+        self, when: _Occasional, rng: np.random.Generator, happen: Callable[[float], None]
     ) -> Callable[[float], None]:
         due = when.after
         if when.every is not None:
             due += float(rng.exponential(when.every))
-        kind = str(getattr(when, "kind", ""))
 
         def task(now: float) -> None:
             nonlocal due
             while now >= due:
-                self.happened.append(Happening(now, kind))
+                self.happened.append(Happening(now, when.kind))
                 happen(now)
                 due = math.inf if when.every is None else due + float(rng.exponential(when.every))
 

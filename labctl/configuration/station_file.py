@@ -97,13 +97,15 @@ class VisaBackend(Table):
 
 class SimulatedBackend(Table):
     """The simulated table; the same seed and scenario give the same night. `faults` and
-    `disturbances` are for practice and tests."""
+    `disturbances` are for practice and tests; a `cold` start has its mirrors misaligned, its cavities off resonance and
+    its crystal's best temperature unknown."""
 
     kind: Literal["simulated"]
     faults: Faults = ()
     disturbances: Disturbances = ()
     seed: Seed = 1
     scenario: Literal["ideal", "delays", "jitter", "loss"] = "ideal"
+    start: Literal["ready", "cold"] = "ready"
 
 
 Backend = Annotated[VisaBackend | SimulatedBackend, Field(discriminator="kind")]

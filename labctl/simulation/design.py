@@ -49,6 +49,7 @@ def truth_of(station: StationFile) -> Truth:
         Scenario(backend.scenario),
         [sensor.resonance for sensor in station.sensors],
         [disturbance for disturbance in backend.disturbances if isinstance(disturbance, MembraneDoublet)],
+        cold=backend.start == "cold",
     )
 
 

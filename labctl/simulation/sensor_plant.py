@@ -12,7 +12,7 @@ from labctl.simulation.piezo import HIGHEST_V, PiezoChannel
 from labctl.simulation.room import Room
 from labctl.simulation.sensor_cavity import SensorCavity
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
-from labctl.simulation.truth import SensorTruth, generator
+from labctl.simulation.truth import TILT_OF_VISIBILITY_RAD, SensorTruth, generator
 
 SPEED_OF_LIGHT_M_PER_S = 299792458.0
 RESONANCE_DRIFT_HZ = 15.0  # -2e-4 per kelvin of a room that wanders by some hundredths of a kelvin
@@ -21,7 +21,6 @@ PATH_WANDER_RAD = 1.2
 PATH_WANDER_S = 16.0
 THERMAL_DRIFT_RAD = 2.0
 THERMAL_DRIFT_S = 600.0
-TILT_OF_VISIBILITY_RAD = 1.445e-3  # visibility falls as exp(-(tilt / this)^2), from the slab model at 0.5 mrad
 ELECTRONIC_NOISE_V = 0.5e-3
 
 

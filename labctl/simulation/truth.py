@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,10 @@ RMS_DELAY_S = 13.3e-9  # cable mismatch that costs the published joint spectrum 
 COMMON_JITTER_RAD = 0.1003
 PRIVATE_JITTER_RAD = 0.06
 EXTRA_TRANSMISSION = 0.868
+TILT_OF_VISIBILITY_RAD = 1.445e-3  # visibility falls as exp(-(tilt / this)^2), from the slab model at 0.5 mrad
+LEFT_POWER_SHARE = (0.03, 0.30)  # of the interference at best alignment, in power, on a table that was taken apart
+STEP_ASYMMETRY = 0.6  # steps backward over steps forward are within 1 +- this
+CAVITY_OFFSET_M = 387.5e-9  # a quarter wavelength to either side: anywhere in a fringe
 
 
 class Scenario(StrEnum):
@@ -45,6 +50,7 @@ class SensorTruth:
     misalignment_rad: tuple[float, float]  # pitch, yaw at start
     step_rad: tuple[float, float]  # tilt per picomotor step, pitch and yaw
     backward_ratio: tuple[float, float]
+    backlash_steps: float = 0.0  # of each axis, taken up before the mirror follows after a change of direction
     path_mismatch_m: float = 0.0  # local oscillator longer than probe
     cavity_length_m: float = 0.5e-3
     cavity_offset_m: float = 0.0  # of the cavity at its design bias from resonance
@@ -84,9 +90,15 @@ def generator(seed: int, stream: str) -> np.random.Generator:
 
 
 def draw_truth(
-    seed: int, scenario: Scenario, nominal_f0_hz: list[float], doublets: Sequence[MembraneDoublet] = ()
+    seed: int,
+    scenario: Scenario,
+    nominal_f0_hz: list[float],
+    doublets: Sequence[MembraneDoublet] = (),
+    *,
+    cold: bool = False,
 ) -> Truth:
-    """Draw a table with realistic spreads around the nominal resonances, one sensor each."""
+    """Draw a table with realistic spreads around the nominal resonances, one sensor each; a `cold` one is as somebody
+    left it who took it apart."""
     rng = generator(seed, "truth")
     count = len(nominal_f0_hz)
     delays = _delays(count) if scenario is Scenario.DELAYS else np.zeros(count)
@@ -99,7 +111,7 @@ def draw_truth(
         for number, sensor in enumerate(sensors, start=1)
     )
     jitter = scenario is Scenario.JITTER
-    return Truth(
+    truth = Truth(
         seed=seed,
         scenario=scenario,
         sensors=sensors,
@@ -111,6 +123,30 @@ def draw_truth(
         private_jitter_rad=PRIVATE_JITTER_RAD if jitter else 0.0,
         extra_transmission=EXTRA_TRANSMISSION if scenario is Scenario.LOSS else 1.0,
         modulator_volts_per_pi=5.0 * (1 + rng.normal(0, 0.03)),
+    )
+    return _as_it_was_left(truth, generator(seed, "cold start")) if cold else truth
+
+
+def _as_it_was_left(truth: Truth, rng: np.random.Generator) -> Truth:
+    """Return the table misaligned and off resonance."""
+    return replace(truth, sensors=tuple(_misaligned(sensor, rng) for sensor in truth.sensors))
+
+
+def _misaligned(sensor: SensorTruth, rng: np.random.Generator) -> SensorTruth:
+    """Return a sensor whose interference has a few percent of its power, at mounts as they are made."""
+    least, most = LEFT_POWER_SHARE
+    share = least * (most / least) ** rng.uniform()
+    tilt_rad = TILT_OF_VISIBILITY_RAD * math.sqrt(-0.5 * math.log(share))  # power goes as visibility squared
+    direction = rng.uniform(0.0, 2.0 * math.pi)
+    return replace(
+        sensor,
+        misalignment_rad=(tilt_rad * math.cos(direction), tilt_rad * math.sin(direction)),
+        backward_ratio=(
+            1.0 + rng.uniform(-STEP_ASYMMETRY, STEP_ASYMMETRY),
+            1.0 + rng.uniform(-STEP_ASYMMETRY, STEP_ASYMMETRY),
+        ),
+        backlash_steps=rng.uniform(5.0, 20.0),
+        cavity_offset_m=rng.uniform(-CAVITY_OFFSET_M, CAVITY_OFFSET_M),
     )
 
 

@@ -20,8 +20,7 @@ from labctl.simulation.design import Design
 from labctl.simulation.detector_electronics import dark_shape
 from labctl.simulation.loop_shape import MIRROR_PIEZO, LoopShape
 from labctl.simulation.ports import ServoSettings
-from labctl.simulation.sensor_plant import TILT_OF_VISIBILITY_RAD
-from labctl.simulation.truth import SensorTruth, Truth
+from labctl.simulation.truth import TILT_OF_VISIBILITY_RAD, SensorTruth, Truth
 
 FloatArray = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pymeasure.experiment import Procedure
 
 from labctl.errors import ConfigurationError, Stopped
-from labctl.locks.watch import Loop
+from labctl.locks.loop import Loop
 from labctl.spectra.estimate import Estimate
 from labctl.store.records import EventLevel, EventRecord, NamedResult
 from procedures.bench import Bench
@@ -124,22 +124,19 @@ class LabProcedure(Procedure):  # type: ignore[misc]
             )
         )
 
-    def _let_pump_in(self) -> None:
+    def let_pump_in(self) -> None:
         """Open the pump shutter: a board that was switched off and on let it fall shut."""
         pump = self.on_bench.station.shutters.get("pump")
         if pump is not None:
             pump.open()
 
     def ensure_locked(self, loops: Sequence[Loop]) -> None:
-        """Verify each loop in order, and lock those that are not.
+        """Wait until the loops, and those that they need, are locked; lock those that are not.
 
         Raises `LockError` when one cannot be locked.
         """
-        for loop in loops:
-            self.check_stop()
-            verdict = loop.verify()
-            if not verdict.locked:
-                self.event("info", f"Locking {loop.name}: {verdict.reason}")
-                self._let_pump_in()
-                found = loop.acquire()
-                self.event("info", f"{loop.name} locked, residual {found.residual:.3f}.")
+        supervisor = self.on_bench.supervisor
+        names = supervisor.with_needs(loop.name for loop in loops)
+        if not all(supervisor.machines[name].is_locked for name in names):
+            self.let_pump_in()
+        supervisor.bring_up(names, self.wait)

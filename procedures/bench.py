@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.errors import StoreError
-from labctl.locks.loops import Loops, build_loops
+from labctl.locks.loops import Loops, build_loops, build_supervisor
+from labctl.locks.supervisor import Supervisor
 from labctl.station.clock import Clock
 from labctl.station.station import Station
-from labctl.store.records import EventRecord, NamedResult, TraceRecord
+from labctl.store.records import EventLevel, EventRecord, NamedResult, TraceRecord
 
 
 class Record(Protocol):
@@ -61,17 +62,23 @@ class MemoryRecord:
 
 @dataclass
 class Bench:
-    """A station with its loops, and where to put what is measured."""
+    """A station with its loops and who looks after them, and where to put what is measured."""
 
     station: Station
     record: Record
     loops: Loops
+    supervisor: Supervisor
     on_progress: Callable[[float], None] = lambda fraction: None
+
+    def __post_init__(self) -> None:
+        self.station.before_safe.append(self._stop_locking)
+        self.supervisor.tell = self._tell
 
     @classmethod
     def of(cls, station: Station, record: Record) -> Bench:
         """Return a bench with the loops of `station`."""
-        return cls(station, record, build_loops(station))
+        loops = build_loops(station)
+        return cls(station, record, loops, build_supervisor(station, loops))
 
     @property
     def clock(self) -> Clock:
@@ -79,8 +86,21 @@ class Bench:
         return self.station.clock
 
     def renew_loops(self) -> None:
-        """Build the loops anew: their servos and monitors were bound to an instrument that was away."""
+        """Build the loops anew: their servos and monitors were bound to an instrument that was away. What is locked
+        goes on; what was asked for is asked for again."""
+        before = self.supervisor
+        remembered = before.remembered()
+        before.stop("An instrument was away.")
         self.loops = build_loops(self.station)
+        self.supervisor = build_supervisor(self.station, self.loops)
+        self.supervisor.tell, self.supervisor.on_loss = before.tell, before.on_loss
+        self.supervisor.take_over(remembered)
+
+    def _tell(self, level: EventLevel, loop: str, text: str) -> None:
+        self.record.add_event(EventRecord(self.clock.now(), level, loop, text))
+
+    def _stop_locking(self) -> None:
+        self.supervisor.stop("The table was made safe.")
 
     def result(self, name: str) -> NamedResult:
         """Return an earlier result. Raises `StoreError` that says which step gives it."""

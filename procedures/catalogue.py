@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from pymeasure.experiment import Parameter
 
+from procedures.audit_signs import AuditSigns
 from procedures.base import LabProcedure
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
 from procedures.lock_homodyne import LockHomodyne
 from procedures.lock_source import LockSource
+from procedures.loop_noise import MeasureLoopNoise
 from procedures.noise_floor import NoiseFloor
 from procedures.source_squeezing import SourceSqueezing
 from procedures.warm_oven import WarmOven
@@ -21,7 +23,9 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "lock_source": LockSource,
     "noise_floor": NoiseFloor,
     "lock_homodyne": LockHomodyne,
+    "loop_noise": MeasureLoopNoise,
     "individual_spectrum": IndividualSpectrum,
+    "audit_signs": AuditSigns,
     "joint_spectrum_analyzer": JointSpectrumAnalyzer,
     "joint_spectrum_digitizer": JointSpectrumDigitizer,
     "source_squeezing": SourceSqueezing,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
 from drivers.sweep import SweepSettings
 from labctl.estimation.mechanical_mode import fit_mode
-from labctl.locks.watch import Loop
+from labctl.locks.loop import Loop
 from labctl.spectra.estimate import Estimate, in_decibels
 from labctl.spectra.noise_reduction import clearance_db, shot_level, shot_normalise, subtract_dark
 from labctl.spectra.trace import Spectrum, Unit
@@ -54,14 +56,14 @@ class IndividualSpectrum(LabProcedure):
         open_beams(self)
         self._analyse(signal, shot, dark, (settings.start_hz, settings.stop_hz))
 
-    def _find_resonance(self, needs: list[Loop]) -> float:
+    def _find_resonance(self, needs: Sequence[Loop]) -> float:
         """Return where the highest point of a wide trace is, in Hz."""
         sensor = self.on_bench.station.file.sensors[self.sensor - 1]
         wide = sweep(sensor.resonance, sensor.search_span, self.search_rbw, 10 * self.search_rbw, SEARCH_AVERAGES)
         trace = self._take("search", wide, Share(0.0, 0.1), needs)
         return float(trace.frequency_hz[int(np.argmax(trace.values))])
 
-    def _take(self, kind: str, settings: SweepSettings, share: Share, needs: list[Loop] | None = None) -> Spectrum:
+    def _take(self, kind: str, settings: SweepSettings, share: Share, needs: Sequence[Loop] | None = None) -> Spectrum:
         name = f"sensor{self.sensor}.{kind}"
         return take_trace(self, name, f"bhd{self.sensor}", settings, share=share, needs=needs or [])
 

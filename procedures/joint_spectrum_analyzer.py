@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from labctl.locks.watch import Loop
+from labctl.locks.loop import Loop
 from labctl.spectra.noise_reduction import band_ratio_db
 from labctl.spectra.trace import Spectrum
 from procedures.base import LabProcedure
@@ -63,7 +65,7 @@ class JointSpectrumAnalyzer(LabProcedure):
         )
         self._rows(signal, shot)
 
-    def _resonances(self, kind: str, needs: list[Loop]) -> None:
+    def _resonances(self, kind: str, needs: Sequence[Loop]) -> None:
         """Take the sum across the resonance of each sensor, as in the paper's joint figure."""
         sensors = self.on_bench.station.file.sensors
         results = self.on_bench.record.results()

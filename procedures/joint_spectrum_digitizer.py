@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
@@ -14,7 +16,8 @@ from labctl.estimation.network import (
     relative_to_shot,
     weighted_sum,
 )
-from labctl.locks.watch import LockWatch, Loop, while_locked
+from labctl.locks.loop import Loop
+from labctl.locks.watch import LockWatch
 from labctl.spectra.estimate import in_decibels
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
@@ -56,12 +59,12 @@ class JointSpectrumDigitizer(LabProcedure):
         open_beams(self)
         self._analyse(signal, shot, dark)
 
-    def _locked_matrix(self, kind: str, share: Share, needs: list[Loop]) -> CrossSpectrum:
+    def _locked_matrix(self, kind: str, share: Share, needs: Sequence[Loop]) -> CrossSpectrum:
         bench = self.on_bench
         for attempt in range(1, TRIES + 1):
             self.ensure_locked(needs)
             started_at = bench.clock.now()
-            with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
+            with bench.supervisor.watch([loop.name for loop in needs]) as watch:
                 matrix = self._accumulate(self.records, share, watch)
                 verdict = watch.verdict()
             self._keep_matrix(kind, matrix, started_at, verdict.locked, verdict.reason)

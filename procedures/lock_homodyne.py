@@ -7,7 +7,7 @@ import math
 from pymeasure.experiment import IntegerParameter
 
 from labctl.errors import ConfigurationError
-from labctl.locks.homodyne import VERIFY_READINGS
+from labctl.locks.servo_loop import LOOK_READINGS
 from labctl.physics.homodyne import fringe_amplitude_a
 from labctl.spectra.estimate import Estimate
 from procedures.base import LabProcedure
@@ -32,14 +32,14 @@ class LockHomodyne(LabProcedure):
         self.ensure_locked(bench.loops.source)
         open_beams(self)
         self.progress(0.1)
-        verdict = loop.acquire()
+        self.ensure_locked([loop])
+        verdict = loop.verify()
         self.row(lab_time=bench.clock.now(), residual=verdict.residual)
-        self.event("info", f"{loop.name} locked, residual {verdict.residual:.3f} rad.")
         self.keep(
             f"sensor{self.sensor}.lock_residual_rad",
             Estimate(
                 verdict.residual,
-                verdict.residual / math.sqrt(2.0 * VERIFY_READINGS),
+                verdict.residual / math.sqrt(2.0 * LOOK_READINGS),
                 "rad",
                 "rms of the DC witness, its own noise included",
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labctl.errors import LockError
 from labctl.estimation.fringe import FringeFit
 from labctl.estimation.parametric_gain import parametric_gain
-from labctl.locks.source import PumpPhaseLock
+from labctl.locks.pump_phase import PumpPhaseLock
 from procedures.base import LabProcedure
 
 GAIN_FACTOR = 2.0  # how far the gain may be from the expected one
@@ -22,13 +22,11 @@ class LockSource(LabProcedure):
         """Raises `LockError` when a loop cannot be locked."""
         bench = self.on_bench
         bench.station.raise_piezos()
-        bench.station.shutters["pump"].open()
+        self.let_pump_in()
         self.progress(0.2)
         for done, loop in enumerate(bench.loops.source, start=1):
-            self.check_stop()
-            verdict = loop.acquire()
-            self.event("info", f"{loop.name} locked, residual {verdict.residual:.3f}.")
-            self.row(lab_time=bench.clock.now(), residual=verdict.residual)
+            self.ensure_locked([loop])
+            self.row(lab_time=bench.clock.now(), residual=loop.verify().residual)
             self.progress(0.2 + 0.8 * done / len(bench.loops.source))
             if isinstance(loop, PumpPhaseLock) and loop.fit is not None:
                 self._report_gain(loop.fit)

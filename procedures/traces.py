@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from drivers.sweep import SweepSettings
 from labctl.errors import BadReply, ConfigurationError, LabError, LockError
 from labctl.locks.homodyne import HomodyneLock
-from labctl.locks.quality import Verdict
-from labctl.locks.watch import LockWatch, Loop, while_locked
+from labctl.locks.loop import Loop, Verdict
+from labctl.locks.watch import LockWatch
 from labctl.spectra.acquisition import Acquisition, Averaging, Detector
 from labctl.spectra.trace import Spectrum, Unit
 from labctl.store.records import TraceRecord
@@ -77,7 +77,7 @@ def take_trace(
         bench.station.rf_switch.select(port)
         accepted = bench.station.analyzer.configure_sweep(settings)
         started_at = bench.clock.now()
-        with while_locked(needs, bench.loops.on_fringe, bench.clock) as watch:
+        with bench.supervisor.watch([loop.name for loop in needs]) as watch:
             values_dbm = _run_sweep(procedure, share, watch)
             verdict = watch.verdict()
         spectrum = Spectrum(accepted.frequency_hz(), values_dbm, Unit.DBM, _acquisition(accepted), name=name)
@@ -94,8 +94,7 @@ def block_beams(
     procedure: LabProcedure, *, signal: bool, local_oscillator: bool, loops: Sequence[HomodyneLock]
 ) -> None:
     """Hold the homodyne loops where they are, then close shutters: a servo without its fringe would run away."""
-    for loop in loops:
-        loop.servo.hold()
+    procedure.on_bench.supervisor.hold([loop.name for loop in loops], "Beams are blocked.")
     shutters = procedure.on_bench.station.shutters
     if signal:
         shutters["signal"].close()

@@ -20,9 +20,10 @@ from labctl.configuration.instrument_kinds import (
 )
 from labctl.configuration.servos import AnalogServo
 from labctl.configuration.software_loops import software_loop_findings
+from labctl.configuration.supervision import supervision_findings
 
 if TYPE_CHECKING:
-    from labctl.configuration.station_file import Loop, PiezoLimits, StationFile
+    from labctl.configuration.station_file import PiezoLimits, ServoLoop, StationFile
 
 
 def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
@@ -39,6 +40,7 @@ def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
         yield from _piezo_voltages(station, station.piezo_limits)
     yield from _servo_swings(station)
     yield from software_loop_findings(inspection)
+    yield from supervision_findings(inspection)
     yield from _oven_temperatures(station)
     yield from _light_and_tone_limits(station)
 
@@ -73,16 +75,18 @@ def _witnesses(inspection: Inspection) -> Iterator[Finding]:
 
 
 def _kinds_of_loops(station: StationFile) -> Iterator[Finding]:
-    """There is one source, and one local oscillator for each sensor."""
+    """There is one source, and one local oscillator and one cavity for each sensor."""
     first: dict[tuple[str, int], str] = {}
     for name, loop in station.loops.items():
-        sensor = loop.sensor if loop.kind == "homodyne" else 0
+        sensor = loop.sensor if loop.kind == "homodyne" or loop.kind == "cavity" else 0
         other = first.setdefault((loop.kind, sensor), name)
         if other == name:
             continue
         if sensor:
             yield Finding(
-                ("loops", name, "sensor"), f"{other} is the loop of sensor {sensor} already", "one loop a sensor"
+                ("loops", name, "sensor"),
+                f"{other} is the {loop.kind} loop of sensor {sensor} already",
+                f"one {loop.kind} loop a sensor",
             )
         else:
             yield Finding(("loops", name, "kind"), f"{other} is the {loop.kind} loop already", f"one {loop.kind} loop")
@@ -100,7 +104,7 @@ def _sensors(inspection: Inspection) -> Iterator[Finding]:
             f"{count} [[sensors]] tables",
         )
     for name, loop in station.loops.items():
-        if loop.kind == "homodyne" and loop.sensor > count:
+        if (loop.kind == "homodyne" or loop.kind == "cavity") and loop.sensor > count:
             yield Finding(("loops", name, "sensor"), f"there is no sensor {loop.sensor}", f"a sensor from 1 to {count}")
     for index, disturbance in enumerate(getattr(station.backend, "disturbances", ())):
         sensor = getattr(disturbance, "sensor", None)
@@ -140,7 +144,7 @@ def _piezo_limits(limits: PiezoLimits) -> Iterator[Finding]:
 
 def _piezo_voltages(station: StationFile, limits: PiezoLimits) -> Iterator[Finding]:
     within = f"{limits.minimum:g} V to {limits.maximum:g} V (piezo_limits)"
-    for name, loop in station.loops.items():
+    for name, loop in station.servo_loops.items():
         lowest, highest = _swing(loop, limits)
         if lowest < limits.minimum or highest > limits.maximum:
             yield Finding(
@@ -149,18 +153,20 @@ def _piezo_voltages(station: StationFile, limits: PiezoLimits) -> Iterator[Findi
                 f"swings the piezo from {lowest:g} V to {highest:g} V",
                 within,
             )
-    for name, piezo in station.piezos.items():
-        if not limits.minimum <= piezo.bias <= limits.maximum:
-            yield Finding(("piezos", name, "bias"), f"{piezo.bias:g} V is outside the limits", within)
+    at_rest = {("loops", name, "bias"): loop.bias for name, loop in station.loops.items() if loop.kind == "cavity"}
+    at_rest |= {("piezos", name, "bias"): piezo.bias for name, piezo in station.piezos.items()}
+    for key, bias in at_rest.items():
+        if not limits.minimum <= bias <= limits.maximum:
+            yield Finding(key, f"{bias:g} V is outside the limits", within)
 
 
-def _swing(loop: Loop, limits: PiezoLimits) -> tuple[float, float]:
+def _swing(loop: ServoLoop, limits: PiezoLimits) -> tuple[float, float]:
     reach = loop.output_limit * limits.servo_gain
     return loop.bias - reach, loop.bias + reach
 
 
 def _servo_swings(station: StationFile) -> Iterator[Finding]:
-    for name, loop in station.loops.items():
+    for name, loop in station.servo_loops.items():
         if isinstance(loop.servo, AnalogServo) and loop.output_limit > SERVO_LIMIT_V:
             yield Finding(
                 ("loops", name, "output_limit"),

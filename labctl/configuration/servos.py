@@ -8,7 +8,13 @@ from pydantic import BeforeValidator, Field
 
 from labctl.configuration.faults import Allowed
 from labctl.configuration.hardware_fields import FastInput, InputRange, Slot, SlowOutputName
-from labctl.configuration.quantities import PositiveDuration, PositiveFrequency, PositiveSlewRate, Voltage
+from labctl.configuration.quantities import (
+    PositiveDuration,
+    PositiveFrequency,
+    PositiveLength,
+    PositiveSlewRate,
+    Voltage,
+)
 from labctl.configuration.tables import Name, NonzeroNumber, Table
 
 
@@ -105,6 +111,20 @@ class SoftwareServo(Table):
     def slew_v_per_s(self, piezo_slew_v_per_s: float, servo_gain: float) -> float:
         """The fastest that the output changes, in V/s, with a piezo that may change so fast behind this gain."""
         return piezo_slew_v_per_s / servo_gain if self.slew is None else self.slew
+
+
+class DitherServo(Table):
+    """A servo that is this program and holds a transmission at its top through the loop's own piezo: `rate` times a
+    second, the piezo goes to the other side of its centre by `amplitude` (m of length, peak)."""
+
+    kind: Literal["dither"] = "dither"
+    rate: PositiveFrequency = 1.0
+    amplitude: PositiveLength = 4e-9
+
+    @property
+    def period_s(self) -> float:
+        """The time that the piezo stays on one side, in s."""
+        return 1.0 / self.rate
 
 
 _ONLY_SOFTWARE = frozenset({"input", "output", "rate"})

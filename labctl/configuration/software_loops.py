@@ -19,7 +19,7 @@ from labctl.configuration.servos import (
 )
 
 if TYPE_CHECKING:
-    from labctl.configuration.station_file import Loop, StationFile
+    from labctl.configuration.station_file import ServoLoop, StationFile
 
 STEPS_PER_UNITY_GAIN = 12.0
 """An integrator whose output is a period old when it is read keeps 60 degrees of phase at rate / 12."""
@@ -30,9 +30,9 @@ HIGHEST_FAST_GAIN = 0.5
 _REACH = 1e-9  # relative, of voltages that were computed
 
 
-def software_loops(station: StationFile) -> Iterator[tuple[str, Loop, SoftwareServo]]:
+def software_loops(station: StationFile) -> Iterator[tuple[str, ServoLoop, SoftwareServo]]:
     """Name, loop and servo of each loop that labctl closes itself."""
-    for name, loop in station.loops.items():
+    for name, loop in station.servo_loops.items():
         if isinstance(loop.servo, SoftwareServo):
             yield name, loop, loop.servo
 
@@ -85,7 +85,7 @@ def _board_is_free(station: StationFile, servo: SoftwareServo, here: Key) -> Ite
             )
 
 
-def _output_reaches(loop: Loop, output: SlowOutput, here: Key) -> Iterator[Finding]:
+def _output_reaches(loop: ServoLoop, output: SlowOutput, here: Key) -> Iterator[Finding]:
     lowest, highest = sorted(output.gain * (pin_v - output.offset) for pin_v in SLOW_OUTPUT_V)
     reach = loop.output_limit * (1.0 - _REACH)
     if lowest > -reach or highest < reach:
@@ -97,7 +97,7 @@ def _output_reaches(loop: Loop, output: SlowOutput, here: Key) -> Iterator[Findi
         )
 
 
-def _timing(loop: Loop, servo: SoftwareServo, name: str) -> Iterator[Finding]:
+def _timing(loop: ServoLoop, servo: SoftwareServo, name: str) -> Iterator[Finding]:
     here = ("loops", name, "servo")
     if servo.rate > HIGHEST_SOFTWARE_RATE_HZ:
         yield Finding(
@@ -127,7 +127,7 @@ def fast_gain(unity_gain_hz: float, zeros_hz: Sequence[float], pole_hz: float | 
     return unity_gain_hz * math.prod(poles_hz) / math.prod(zeros_hz)
 
 
-def _corners(loop: Loop, servo: SoftwareServo, here: Key) -> Iterator[Finding]:
+def _corners(loop: ServoLoop, servo: SoftwareServo, here: Key) -> Iterator[Finding]:
     """Corners near the unity gain, or faster than the steps, make another loop than the one that was asked for."""
     lowest, highest = CORNER_OVER_UNITY_GAIN * loop.unity_gain, servo.rate / STEPS_PER_CORNER
     corners: list[tuple[Key, float]] = [((*here, "zeros", index), zero) for index, zero in enumerate(servo.zeros)]

@@ -55,7 +55,7 @@ from labctl.configuration.quantities import (
     Temperature,
     Voltage,
 )
-from labctl.configuration.servos import Servo
+from labctl.configuration.servos import DitherServo, Servo
 from labctl.configuration.tables import (
     Efficiency,
     MeasuredConstant,
@@ -69,9 +69,10 @@ from labctl.configuration.tables import (
 )
 from labctl.configuration.wiring import wiring_findings
 
-__all__ = ["Loop", "MeasuredConstant", "StationFile"]
+__all__ = ["Loop", "MeasuredConstant", "ServoLoop", "StationFile"]
 
 _TIMEOUT_S = 2.0
+RelockCount = Annotated[int, Field(ge=0, le=3600), Allowed("a whole number from 0 to 3600")]
 Seed = Annotated[int, Field(ge=0), Allowed("a whole number of 0 or more")]
 
 
@@ -228,32 +229,65 @@ class PiezoChannel(Table):
 
 
 class _Loop(Table):
-    """A lock: `bias` is the piezo's rest (V), `output_limit` the servo's swing (V), `unity_gain` in Hz."""
+    """A lock: `bias` is the piezo's rest (V); it is tried again after a loss `relocks_per_hour` times at most."""
 
-    servo: Servo
     piezo: PiezoChannel
     bias: Voltage
+    needs: Names = ()
+    relocks_per_hour: RelockCount = 10
+
+
+class _ServoLoop(_Loop):
+    """A lock whose servo drives its piezo: `output_limit` is the servo's swing (V), `unity_gain` in Hz."""
+
+    servo: Servo
     output_limit: PositiveVoltage
     unity_gain: PositiveFrequency
     witness: Name | None = None
-    needs: Names = ()
 
 
-class SourceLoop(_Loop):
+class SourceLoop(_ServoLoop):
     """A loop of the source: the length of its cavity, or the phase of its pump."""
 
     kind: Literal["opa_length", "pump_phase"]
 
 
-class HomodyneLoop(_Loop):
-    """The local-oscillator phase of one sensor's homodyne detector, at the mid-fringe point `quadrature`."""
+class ErrorInput(Table):
+    """The fast input of a board that records an error signal."""
+
+    instrument: Name
+    input: FastInput
+
+
+class HomodyneLoop(_ServoLoop):
+    """The local-oscillator phase of one sensor's homodyne detector, at the mid-fringe point `quadrature`.
+
+    `error` is where its DC fringe is recorded, if anywhere.
+    """
 
     kind: Literal["homodyne"]
     sensor: SensorNumber
     quadrature: Literal["+pi/2", "-pi/2"]
+    error: ErrorInput | None = None
 
 
-Loop = Annotated[SourceLoop | HomodyneLoop, Field(discriminator="kind")]
+class CavityLoop(_Loop):
+    """The length of one sensor's cavity, held where the light behind it, `witness`, is at its top."""
+
+    kind: Literal["cavity"]
+    sensor: SensorNumber
+    servo: DitherServo
+    witness: Name
+
+
+ServoLoop = SourceLoop | HomodyneLoop
+Loop = Annotated[SourceLoop | HomodyneLoop | CavityLoop, Field(discriminator="kind")]
+
+
+class Supervisor(Table):
+    """Who looks after the loops: each is looked at every `period` (s)."""
+
+    period: PositiveDuration = 0.1
 
 
 class Piezo(Table):
@@ -372,6 +406,7 @@ class StationFile(Table):
     shutters: Mapping[Name, Shutter] = Field(default_factory=dict)
     monitors: Mapping[Name, Monitor] = Field(default_factory=dict)
     scan: Scan | None = None
+    supervisor: Supervisor = Supervisor()
     loops: Mapping[Name, Loop] = Field(default_factory=dict)
     piezos: Mapping[Name, Piezo] = Field(default_factory=dict)
     piezo_limits: PiezoLimits | None = None
@@ -400,6 +435,11 @@ class StationFile(Table):
             ]
         )
         return self
+
+    @property
+    def servo_loops(self) -> dict[str, ServoLoop]:
+        """The loops whose servo drives their piezo."""
+        return {name: loop for name, loop in self.loops.items() if loop.kind != "cavity"}
 
     @property
     def loops_in_order(self) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ SHUTTER_PINS = 3  # the first pins of the board with shutters and RF switch
 PINS = tuple(f"DIO{number}_{side}" for side in "PN" for number in range(8))
 
 _NETWORK = "192.168.10"
-_PICOMOTORS_HOST, _DIGITIZER_HOST, _FIRST_FREE_HOST = 12, 13, 15  # the analyzer has 11, the scan board 14
+_PICOMOTORS_HOST, _DIGITIZER_HOST, _MONITORS_HOST = 12, 13, 15  # the analyzer has 11, the scan board 14
+_FIRST_FREE_HOST = 17  # the tone generator has 16
 _MAINFRAME_PORT, _FIRST_FREE_PORT = 0, 2  # the oven has 1
 
 INNERMOST_HZ = (4.301e6, 4.338e6, 4.276e6, 4.365e6)
@@ -42,6 +43,7 @@ class Layout:
     amplifiers: tuple[str, ...]
     picomotors: tuple[str, ...]
     boards: tuple[str, ...]
+    monitor_boards: tuple[str, ...]
 
     @classmethod
     def of(cls, sensors: int) -> Layout:
@@ -58,6 +60,7 @@ class Layout:
             amplifiers=tuple(f"piezo_{_letters(index)}" for index in range(amplifiers)),
             picomotors=_names("picomotors", _how_many(sensors, MIRRORS_PER_CONTROLLER * CONTROLLERS_PER_CHAIN)),
             boards=_names("digitizer", _how_many(sensors, DETECTORS_PER_BOARD)),
+            monitor_boards=_names("monitors", _how_many(sensors, DETECTORS_PER_BOARD)),
         )
 
     @property
@@ -103,8 +106,8 @@ class Layout:
 
     def picomotor_address(self, chain: int) -> str:
         """Return the IP address of the first controller of a chain."""
-        host = _PICOMOTORS_HOST if chain == 0 else _FIRST_FREE_HOST + len(self.boards) - 1 + chain - 1
-        return f"{_NETWORK}.{host}"
+        taken = len(self.boards) - 1 + len(self.monitor_boards) - 1
+        return f"{_NETWORK}.{_PICOMOTORS_HOST if chain == 0 else _FIRST_FREE_HOST + taken + chain - 1}"
 
     def mirror(self, number: int) -> tuple[str, int, int]:
         """Return chain, controller and first axis of the mirror of a sensor."""
@@ -122,6 +125,17 @@ class Layout:
     def board_address(self, board: int) -> str:
         """Return the IP address of a board."""
         return f"{_NETWORK}.{_DIGITIZER_HOST if board == 0 else _FIRST_FREE_HOST + board - 1}"
+
+    def monitor_board_address(self, board: int) -> str:
+        """Return the IP address of a board of slow monitors and error signals."""
+        first = _FIRST_FREE_HOST + len(self.boards) - 1
+        return f"{_NETWORK}.{_MONITORS_HOST if board == 0 else first + board - 1}"
+
+    def monitor_input(self, number: int) -> tuple[str, int]:
+        """Return board and number of the inputs of a sensor, from 1: its fringe on the fast one, the transmission of
+        its cavity on the slow one of one less."""
+        board, place = divmod(number - 1, DETECTORS_PER_BOARD)
+        return self.monitor_boards[board], place + 1
 
     @property
     def fringe_inputs(self) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from labctl.configuration.table_layout import Layout, resonances_hz
+from labctl.configuration.table_layout import SLOW_INPUTS, Layout, resonances_hz
 from labctl.errors import ConfigurationError
 
 Paragraph = str
@@ -67,15 +67,17 @@ def _families(layout: Layout) -> dict[str, Callable[[Paragraph], list[Paragraph]
         "instruments.piezo_c": _nothing,
         "instruments.piezo_d": _nothing,
         "instruments.digitizer": _boards,
+        "instruments.monitors": _monitor_boards,
         "digitizer": _digitizer,
         "rf_switch": _rf_switch,
         "monitors.lo": _fringe_monitors,
         "monitors.opa_transmission": _source_monitor,
         "monitors.seed_power": _source_monitor,
+        "monitors.cavity": _cavity_monitors,
         "loops.opa_length": _source_loop,
         "loops.pump_phase": _source_loop,
+        "loops.cavity": _cavities,
         "loops.lo": _homodyne_loops,
-        "piezos.cavity": _cavities,
         "mirrors.sensor": _mirrors,
         "sensors": _sensors,
     }
@@ -142,6 +144,18 @@ def _what_a_board_sees(layout: Layout, index: int) -> str:
     return f"the {_word(len(numbers))} homodyne detectors{source}" if len(numbers) > 1 else f"the detector{source}"
 
 
+def _monitor_boards(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    for index, name in enumerate(layout.monitor_boards):
+        numbers = layout.detectors_of(index)
+        what = _of_cavities(len(numbers))
+        if len(layout.monitor_boards) > 1:
+            what = f"sensors {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"sensor {numbers[0]}"
+            what = f"the cavit{_ies(len(numbers))} of {what}"
+        records = f"records of the DC fringe{_s(len(numbers))}"
+        text = _headed(mould, f"[instruments.{name}]", f"STEMlab 125-14 4-Input: {what}, and {records}")
+        yield _set(text, "address", _quoted(f"TCPIP::{layout.monitor_board_address(index)}::5000::SOCKET"))
+
+
 # ---- roles ----------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +198,13 @@ def _fringe_monitors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
         yield _set(_set(text, "instrument", _quoted(board)), "input", _quoted(pin))
 
 
+def _cavity_monitors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    for number in layout.numbers:
+        board, place = layout.monitor_input(number)
+        text = _numbered(mould if number == 1 else _uncommented(mould), number)
+        yield _set(_set(text, "instrument", _quoted(board)), "input", _quoted(SLOW_INPUTS[place - 1]))
+
+
 def _source_monitor(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
     yield _set(mould, "instrument", _quoted(layout.boards[0]))
 
@@ -200,16 +221,22 @@ def _homodyne_loops(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
         text = _set(_set(text, "instrument", _quoted(mainframe), within="servo"), "slot", slot, within="servo")
         text = _set(text, "instrument", _quoted(amplifier), within="piezo")
         text = _set(text, "channel", _quoted(channel), within="piezo")
-        yield _set(text, "witness", _quoted(f"lo{number}"))
+        text = _set(text, "needs", f'["pump_phase", "cavity{number}"]')
+        board, place = layout.monitor_input(number)
+        text = _set(_set(text, "instrument", _quoted(board), within="error"), "input", place, within="error")
+        yield _set(text if number == 1 else _uncommented(text), "witness", _quoted(f"lo{number}"))
 
 
 def _cavities(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
-    of_all = "sensor cavity" if layout.sensors == 1 else f"{_word(layout.sensors)} sensor cavities"
-    mould = re.sub(r"the lengths of the \w+ sensor cavities", f"the length{_s(layout.sensors)} of the {of_all}", mould)
+    lengths = f"The length{_s(layout.sensors)} of {_of_cavities(layout.sensors)}: labctl holds"
+    lengths += " it" if layout.sensors == 1 else " each"
+    mould = re.sub(r"The lengths of the \w+ sensor cavities: labctl holds each", lengths, mould)
     for number in layout.numbers:
         amplifier, channel = layout.cavity_piezo(number)
-        text = _numbered(mould, number)
-        yield _set(_set(text, "instrument", _quoted(amplifier)), "channel", _quoted(channel))
+        text = _set(_numbered(mould, number), "sensor", number)
+        text = _set(text, "instrument", _quoted(amplifier), within="piezo")
+        text = _set(text, "channel", _quoted(channel), within="piezo")
+        yield _set(text, "witness", _quoted(f"cavity{number}"))
 
 
 def _mirrors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
@@ -221,7 +248,7 @@ def _mirrors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
 
 def _sensors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
     for number, resonance_hz in zip(layout.numbers, resonances_hz(layout.sensors), strict=True):
-        text = mould if number == 1 else re.sub(r" +# .*", "", mould)
+        text = mould if number == 1 else _uncommented(mould)
         yield _set(text, "resonance", _quoted(f"{resonance_hz / 1e6:.3f} MHz"))
 
 
@@ -238,6 +265,11 @@ def _numbered(mould: Paragraph, number: int) -> Paragraph:
     """Return the paragraph of [table.name1] for sensor `number`; comments before the header stay with the first."""
     text = mould if number == 1 else mould[mould.index("[") :]
     return re.sub(r"^(\[[a-z_.]+)\d+\]", rf"\g<1>{number}]", text, count=1, flags=re.MULTILINE)
+
+
+def _uncommented(text: Paragraph) -> Paragraph:
+    """Return the paragraph without the comments behind its lines: they are said once."""
+    return re.sub(r" +# .*", "", text)
 
 
 def _set(text: Paragraph, key: str, value: object, within: str = "") -> Paragraph:
@@ -259,6 +291,14 @@ def _set(text: Paragraph, key: str, value: object, within: str = "") -> Paragrap
 def _with_last_loop(paragraph: Paragraph, sensors: int) -> Paragraph:
     """Return a comment whose example is the last sensor's loop."""
     return re.sub(r"\blo\d+\b", f"lo{sensors}", paragraph) if paragraph.startswith("# ") else paragraph
+
+
+def _of_cavities(count: int) -> str:
+    return "the sensor cavity" if count == 1 else f"the {_word(count)} sensor cavities"
+
+
+def _ies(count: int) -> str:
+    return "y" if count == 1 else "ies"
 
 
 def _number(count: int, what: str) -> str:

@@ -11,7 +11,7 @@ from labctl.configuration.digitizer_chain import boards_with_keys
 from labctl.configuration.faults import Finding, Key, choices, guess, key_text, shown
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_kinds import INSTRUMENT_KINDS, SERVO_MODULE, Role
-from labctl.configuration.servos import AnalogServo, FastInputMean, SlowOutput, SoftwareServo
+from labctl.configuration.servos import AnalogServo, DitherServo, FastInputMean, SlowOutput, SoftwareServo
 
 if TYPE_CHECKING:
     from labctl.configuration.station_file import Instrument, StationFile
@@ -88,6 +88,9 @@ def _actuator_uses(station: StationFile) -> Iterator[Use]:
         yield Use(("oven", "instrument"), oven.instrument, Role.OVEN, ("oven", "channel"), _CHANNEL, oven.channel)
     for name, loop in station.loops.items():
         yield from _servo_uses(loop.servo, ("loops", name, "servo"))
+        if loop.kind == "homodyne" and loop.error is not None:
+            at, error = ("loops", name, "error"), loop.error
+            yield Use((*at, "instrument"), error.instrument, Role.DIGITIZER, (*at, "input"), _FAST_INPUT, error.input)
         yield _piezo_use(("loops", name, "piezo"), loop.piezo.instrument, loop.piezo.channel)
     for name, resting in station.piezos.items():
         yield _piezo_use(("piezos", name), resting.instrument, resting.channel)
@@ -98,9 +101,11 @@ def _actuator_uses(station: StationFile) -> Iterator[Use]:
             yield Use((*here, "instrument"), mirror.instrument, Role.PICOMOTOR, (*here, direction), "axis", number)
 
 
-def _servo_uses(servo: AnalogServo | SoftwareServo, here: Key) -> Iterator[Use]:
+def _servo_uses(servo: AnalogServo | SoftwareServo | DitherServo, here: Key) -> Iterator[Use]:
     if isinstance(servo, AnalogServo):
         yield Use((*here, "instrument"), servo.instrument, Role.SERVO, (*here, "slot"), "slot", servo.slot)
+        return
+    if isinstance(servo, DitherServo):  # through the loop's piezo and witness
         return
     if isinstance(servo.input, FastInputMean):
         at, number = (*here, "input"), servo.input.input

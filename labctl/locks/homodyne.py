@@ -3,134 +3,166 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labctl.errors import AnalysisRefused, LockError
+from labctl.errors import LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe, levels_of_turning_fringe
-from labctl.locks.quality import Verdict, judge_fringe
+from labctl.locks.loop import Capabilities, Reading, Tolerance
+from labctl.locks.servo_loop import SETTLE_S, ServoLoop
+from labctl.locks.states import Acquisition, LockState, Reach, Step
+from labctl.locks.unwinding import TURN_RAD, RangeOfFringes
 from labctl.station.clock import Clock
-from labctl.station.roles import Monitor, Servo
+from labctl.station.roles import Monitor, Servo, ServoSetting
 
 SCANS = 5
 SCAN_POINTS = 64
 SCAN_SHARE = 0.4  # of the servo's range: three or four fringes in two seconds, faster than the path drifts
 CENTRE_SHARE = 0.35  # start within this share of the range, so that drift has room
-START_GAIN_SHARE = 0.2  # of the final unity gain
-SETTLE_S = 0.3
-VERIFY_READINGS = 25
-VERIFY_PERIOD_S = 0.05
 ON_SLOPE = 0.4  # engage where the normalised signal is below this
 APPROACH_STEPS = 12
 NEAR_QUADRATURE_RAD = 0.05
+GUARD_SHARE = 0.75  # of the range: beyond it a loop is closed anew in the middle
+ENGAGED_READINGS = 5
+ENGAGED_RMS = 0.5  # of the amplitude; a free fringe has 0.71
+
+TOLERANCE = Tolerance(
+    largest_error=0.36,  # rad: the loop is still on its slope
+    mean=0.15,  # a free fringe has mean 0 too, so the rms counts as well
+    rms=0.35,
+    least_witness=0.0,
+)
 
 
 @dataclass(frozen=True)
 class FringeCalibration:
-    """What the scans said: levels in V at the detector, V_pi in V at the servo, when (lab time, s)."""
+    """What the scans said: levels in V at the detector, V_pi in V at the servo, when (lab time, s).
+
+    The phase is `turn_rad_per_v` v + `bow_rad_per_v2` v^2 up to a constant, v in V at the servo.
+    """
 
     offset_v: float
     offset_sigma_v: float
     amplitude_v: float
     amplitude_sigma_v: float
     volts_per_pi: float
+    turn_rad_per_v: float
+    bow_rad_per_v2: float
     at: float
 
     def normalised(self, volts: float) -> float:
         """Return u = (y - offset) / amplitude: the cosine of the phase."""
         return (volts - self.offset_v) / self.amplitude_v
 
+    @property
+    def range(self) -> RangeOfFringes:
+        """How the phase goes with the output."""
+        return RangeOfFringes(self.turn_rad_per_v, self.bow_rad_per_v2)
 
-class HomodyneLock:
-    """One loop: scan and fit, approach the chosen zero, close at low gain, raise it, verify.
+
+class HomodyneLock(ServoLoop):
+    """One loop: scan and fit, approach the chosen zero, close at low gain, raise it.
 
     `quadrature` is +1 for +pi/2 (the signal falls with phase there) and -1 for -pi/2. Phase grows with the servo
     output.
     """
 
+    tolerance = TOLERANCE
+
     def __init__(
         self, name: str, servo: Servo, monitor: Monitor, clock: Clock, *, quadrature: int, unity_gain_hz: float
     ) -> None:
-        self.name = name
-        self.servo = servo
+        super().__init__(name, servo, clock, unity_gain_hz, Capabilities(holds_alone=True, unwinds=True))
         self.calibration: FringeCalibration | None = None
+        self.quadrature = quadrature
         self._monitor = monitor
-        self._clock = clock
-        self._quadrature = quadrature
-        self._unity_gain_hz = unity_gain_hz
 
-    def acquire(self) -> Verdict:
-        """Lock, and return the verdict of the check afterwards.
-
-        Raises `LockError` when there is no fringe to lock on or the loop does not hold; the servo is then left open,
-        its output 0.
-        """
-        try:
-            return self._acquire()
-        except AnalysisRefused as refusal:
-            self.servo.set_output(0.0)
-            finding = str(refusal).removesuffix(refusal.remedy).rstrip()
-            raise LockError(f"{self.name}: {finding}", remedy=refusal.remedy) from refusal
-        except LockError:
-            self.servo.set_output(0.0)
-            raise
-
-    def _acquire(self) -> Verdict:
-        scans = [self._scan() for _ in range(SCANS)]
-        fits = [fit_fringe(outputs, signal) for outputs, signal in scans]
-        fit = fits[-1]
-        self.calibration = self._calibrate(fits, [signal for _, signal in scans])
-        target = self._zero_crossing(fit)
-        self._approach(target, fit.v_pi.value)
-        slope = -self._quadrature * self.calibration.amplitude_v * math.pi / fit.v_pi_at(target).value
-        gain = 2.0 * math.pi * self._unity_gain_hz / slope
-        self.servo.state()  # what its registers remember of earlier is not of this lock
-        self.servo.close_loop(self.calibration.offset_v, START_GAIN_SHARE * gain)
-        self._clock.sleep(SETTLE_S)
-        self.servo.close_loop(self.calibration.offset_v, gain)
-        self._clock.sleep(SETTLE_S)
-        verdict = self.verify()
-        if not verdict.locked:
-            raise LockError(
-                verdict.reason, remedy="The loop was opened; it will be tried again while the step has retries."
-            )
-        return verdict
-
-    def verify(self) -> Verdict:
-        """Judge the loop from a window of readings now."""
+    def read(self) -> Reading:
+        """Look at the fringe once: the error in rad of phase, positive where the phase is too large."""
+        volts = self._monitor.volts()
         if self.calibration is None:
-            return Verdict(False, f"{self.name}: never calibrated.")
-        readings = []
-        for _ in range(VERIFY_READINGS):
-            readings.append(self.calibration.normalised(self._monitor.volts()))
-            self._clock.sleep(VERIFY_PERIOD_S)
-        return judge_fringe(self.name, readings, self.servo.state(), self.servo.output_limit_v)
+            return Reading(self._clock.now(), math.nan, math.nan)
+        u = min(max(self.calibration.normalised(volts), -1.0), 1.0)
+        return Reading(self._clock.now(), -self.quadrature * math.asin(u), math.nan)
 
-    def witness(self) -> float:
-        """Return one reading of the normalised fringe signal; nan before the first calibration."""
-        return self.calibration.normalised(self._monitor.volts()) if self.calibration else math.nan
+    @property
+    def period_v(self) -> float:
+        """Return the output of one turn of phase, in V."""
+        return math.inf if self.calibration is None else TURN_RAD / abs(self.calibration.turn_rad_per_v)
 
-    def _scan(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def remembered(self) -> Mapping[str, float]:
+        """Return the calibration."""
+        return {} if self.calibration is None else asdict(self.calibration)
+
+    def recall(self, remembered: Mapping[str, float]) -> None:
+        """Take a calibration up."""
+        self.calibration = FringeCalibration(**remembered)
+
+    def _lock_point(self) -> ServoSetting | None:
+        return None if self.calibration is None else self._lock_point_at(0.0, self.calibration)
+
+    def _lock_point_at(self, output_v: float, calibration: FringeCalibration) -> ServoSetting:
+        slope = -self.quadrature * calibration.amplitude_v * calibration.range.rad_per_v(output_v)
+        return ServoSetting(calibration.offset_v, self._gain_for(slope))
+
+    # ---- acquisition ------------------------------------------------------------------------------------------------
+
+    def _acquiring(self, reach: Reach) -> Acquisition:
+        if reach is not Reach.HERE or self.calibration is None:
+            target = yield from self._calibrated(1 if reach is Reach.NEARBY and self.calibration else SCANS)
+            yield from self._approach(target)
+        assert self.calibration is not None
+        output_v = self.servo.output_v()
+        centred_v = self.calibration.range.centred(output_v, self._guard_v())
+        if centred_v != output_v:
+            self.servo.set_output(centred_v)
+        yield from self._close(self._lock_point_at(centred_v, self.calibration))
+
+    def _calibrated(self, scans: int) -> Generator[Step, None, float]:
+        """Scan, fit, keep the calibration, and return the output to lock at."""
+        recorded = [(yield from self._scan())]
+        while len(recorded) < scans:
+            recorded.append((yield from self._scan()))
+        yield Step(LockState.FIT)
+        fits = [fit_fringe(outputs, signal) for outputs, signal in recorded]
+        self.calibration = self._calibrate(fits, [signal for _, signal in recorded])
+        return self._zero_crossing(fits[-1])
+
+    def _scan(self) -> Generator[Step, None, tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Step the output through part of its range, always upwards; return outputs and readings in V."""
-        reach = SCAN_SHARE * self.servo.output_limit_v
-        outputs = np.linspace(-reach, reach, SCAN_POINTS)
+        reach_v = SCAN_SHARE * self.servo.output_limit_v
+        outputs = np.linspace(-reach_v, reach_v, SCAN_POINTS)
         self.servo.set_output(float(outputs[0]))
-        self._clock.sleep(SETTLE_S)
-        return outputs, self.servo.sweep(outputs, self._monitor.volts)
+        yield Step(LockState.SCAN, SETTLE_S)
+        signal = []
+        for volts in self.servo.sweeping(outputs, self._monitor.volts):
+            signal.append(volts)
+            yield Step(LockState.SCAN)
+        return outputs, np.array(signal)
 
     def _calibrate(self, fits: list[FringeFit], signals: list[NDArray[np.float64]]) -> FringeCalibration:
         """Return medians over the scans, levels from the arcsine law: the path shakes far more than the detector is
-        noisy."""
+        noisy. One scan alone keeps the levels' uncertainties of the calibration before."""
         offsets, amplitudes = (np.array(level) for level in zip(*map(levels_of_turning_fringe, signals), strict=True))
-        spread = 1.0 / math.sqrt(len(signals))
+        before = self.calibration
+        if len(signals) > 1 or before is None:
+            spread = 1.0 / math.sqrt(len(signals))
+            sigmas = [float(np.std(levels, ddof=1)) * spread for levels in (offsets, amplitudes)]
+        else:
+            sigmas = [before.offset_sigma_v * math.sqrt(SCANS), before.amplitude_sigma_v * math.sqrt(SCANS)]
+        last = fits[-1]
+        slopes = [math.pi / last.v_pi_at(v).value for v in (-1.0, 1.0)]
         return FringeCalibration(
             offset_v=float(np.median(offsets)),
-            offset_sigma_v=float(np.std(offsets, ddof=1)) * spread,
+            offset_sigma_v=sigmas[0],
             amplitude_v=float(np.median(amplitudes)),
-            amplitude_sigma_v=float(np.std(amplitudes, ddof=1)) * spread,
+            amplitude_sigma_v=sigmas[1],
             volts_per_pi=float(np.median([fit.v_pi.value for fit in fits])),
+            turn_rad_per_v=0.5 * (slopes[0] + slopes[1]),
+            bow_rad_per_v2=0.25 * (slopes[1] - slopes[0]),
             at=self._clock.now(),
         )
 
@@ -139,7 +171,7 @@ class HomodyneLock:
         reach = CENTRE_SHARE * self.servo.output_limit_v
         outputs = np.linspace(-reach, reach, 4001)
         phases = np.array([fit.phase_at(float(v)).value for v in outputs])
-        distance = phases - self._quadrature * 0.5 * math.pi
+        distance = phases - self.quadrature * 0.5 * math.pi
         distance = np.abs(distance - 2.0 * math.pi * np.round(distance / (2.0 * math.pi)))
         candidates = outputs[distance < NEAR_QUADRATURE_RAD]
         if candidates.size == 0:
@@ -149,12 +181,13 @@ class HomodyneLock:
             )
         return float(candidates[np.argmin(np.abs(candidates))])
 
-    def _approach(self, target: float, volts_per_pi: float) -> None:
+    def _approach(self, target: float) -> Iterator[Step]:
         """Come from below and stop on the slope; the path moves while we look, so look again at every step."""
         assert self.calibration is not None
+        volts_per_pi = self.calibration.volts_per_pi
         output = target - 0.5 * volts_per_pi
         self.servo.set_output(output)
-        self._clock.sleep(SETTLE_S)
+        yield Step(LockState.APPROACH, SETTLE_S)
         before = self.calibration.normalised(self._monitor.volts())
         step = volts_per_pi / APPROACH_STEPS
         for _ in range(3 * APPROACH_STEPS):
@@ -162,10 +195,38 @@ class HomodyneLock:
             self.servo.set_output(output)
             now = self.calibration.normalised(self._monitor.volts())
             rising = now > before
-            if abs(now) < ON_SLOPE and rising == (self._quadrature < 0) and abs(now - before) > 0.05:
+            if abs(now) < ON_SLOPE and rising == (self.quadrature < 0) and abs(now - before) > 0.05:
                 return
             before = now
+            yield Step(LockState.APPROACH)
         raise LockError(
             f"{self.name}: no zero of the right slope near {target:+.2f} V.",
             remedy="The path drifts too fast to follow.",
         )
+
+    def _require_engaged(self) -> None:
+        """Raise `LockError` where the fringe still moves as a free one."""
+        u = [math.sin(self.read().error) for _ in range(ENGAGED_READINGS)]
+        rms = math.sqrt(sum(value * value for value in u) / len(u))
+        if not rms < ENGAGED_RMS:
+            raise LockError(
+                f"{self.name}: the loop did not take hold: the fringe moves by {rms:.2f} of its amplitude.",
+                remedy="Look at the error signal: light, polarity, gain.",
+            )
+
+    # ---- unwinding --------------------------------------------------------------------------------------------------
+
+    def unwinding(self, output_v: float) -> Acquisition:
+        """Return the steps to the equivalent point nearest to the middle: open, hop whole fringes, close at full
+        gain."""
+        if self.calibration is None:
+            raise LockError(f"{self.name}: never calibrated.", remedy="Lock it first.")
+        self.servo.hold()
+        target_v = self.calibration.range.nearest_to_middle(output_v)
+        self.servo.set_output(target_v)
+        point = self._lock_point_at(target_v, self.calibration)
+        self.servo.close_loop(point.setpoint_v, point.integral_gain_per_s)
+        yield Step(LockState.UNWIND)
+
+    def _guard_v(self) -> float:
+        return GUARD_SHARE * self.servo.output_limit_v

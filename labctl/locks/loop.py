@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,6 +57,15 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a loop is locked, and one sentence why not. `residual` is the rms error in the unit of the loop."""
+
+    locked: bool
+    reason: str = ""
+    residual: float = math.nan
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What the back-end of a loop can do.
 
@@ -76,12 +86,22 @@ class Loop(Protocol):
     tolerance: Tolerance
     capabilities: Capabilities
 
+    @property
+    def period_v(self) -> float:
+        """Output from one lock point to the next that is as good, in V; inf where there is none."""
+        ...
+
     def acquisition(self, reach: Reach) -> Acquisition:
         """Return the steps to a closed loop. They raise `LockError` where there is nothing to lock on."""
         ...
 
     def read(self) -> Reading:
         """Look at the signals once. Raises `LabError` where an instrument does not answer."""
+        ...
+
+    def confirm(self) -> Verdict:
+        """Look closer at a loop whose readings are bad; one on its point with less light is locked and remembers the
+        light. Takes some tenths of a second at most."""
         ...
 
     def actuator(self) -> ActuatorState:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from labctl.configuration.station_file import HomodyneLoop
 from labctl.errors import ConfigurationError
 from labctl.locks.homodyne import HomodyneLock
-from labctl.locks.source import LengthLock, PumpPhaseLock
-from labctl.locks.watch import Loop
+from labctl.locks.loop import Loop
+from labctl.locks.opa_length import LengthLock
+from labctl.locks.pump_phase import PumpPhaseLock
+from labctl.locks.servo_loop import ServoLoop
+from labctl.locks.supervisor import Supervisor
 from labctl.station.roles import Monitor
 from labctl.station.station import Station
 
@@ -23,20 +26,14 @@ class Loops:
     by_name: dict[str, Loop]
 
     @property
-    def source(self) -> list[Loop]:
+    def source(self) -> list[ServoLoop]:
         """Return the loops of the source, in the order in which they are locked."""
-        return [loop for loop in self.by_name.values() if not isinstance(loop, HomodyneLock)]
+        return [loop for loop in self.by_name.values() if isinstance(loop, LengthLock | PumpPhaseLock)]
 
     @property
     def homodyne(self) -> list[HomodyneLock]:
         """Return the homodyne loops, in the order of their sensors."""
         return [loop for loop in self.by_name.values() if isinstance(loop, HomodyneLock)]
-
-    @property
-    def on_fringe(self) -> frozenset[str]:
-        """Return the names of the loops whose witness is a fringe signal (0 when locked) and not a level (1 when
-        locked)."""
-        return frozenset(loop.name for loop in self.homodyne)
 
     def of_sensor(self, sensor: int) -> HomodyneLock:
         """Return the homodyne loop of one sensor, counted from 1."""
@@ -69,14 +66,32 @@ def build_loops(station: Station) -> Loops:
             homodyne.append((entry.sensor, lock))
         elif entry.kind == "opa_length":
             loops[name] = LengthLock(
-                name, station.servos[name], station.scan, witness, station.clock, unity_gain_hz=entry.unity_gain
+                name,
+                station.servos[name],
+                station.scan,
+                witness,
+                station.clock,
+                unity_gain_hz=entry.unity_gain,
+                seed=_seed(station),
             )
-        else:
+        elif entry.kind == "pump_phase":
             loops[name] = PumpPhaseLock(
                 name, station.servos[name], witness, station.clock, unity_gain_hz=entry.unity_gain
             )
     loops |= {lock.name: lock for _, lock in sorted(homodyne, key=lambda item: item[0])}
     return Loops(loops)
+
+
+def build_supervisor(station: Station, loops: Loops) -> Supervisor:
+    """Return who looks after the loops of a station; nothing is looked at before somebody asks for a lock."""
+    entries = station.file.loops
+    return Supervisor(
+        loops.by_name,
+        {name: entries[name].needs for name in loops.by_name},
+        station.clock,
+        period_s=station.file.supervisor.period,
+        relocks_per_hour={name: entries[name].relocks_per_hour for name in loops.by_name},
+    )
 
 
 def _witness(station: Station, loop: str, name: str | None) -> Monitor:
@@ -85,3 +100,11 @@ def _witness(station: Station, loop: str, name: str | None) -> Monitor:
             f"[loops.{loop}] has no witness.", remedy="Name the [monitors] entry that shows the lock."
         )
     return station.monitors[name]
+
+
+def _seed(station: Station) -> Monitor | None:
+    """Return the monitor of the seed behind the cavity: the witness of the pump phase."""
+    for loop in station.file.loops.values():
+        if loop.kind == "pump_phase" and loop.witness is not None:
+            return station.monitors[loop.witness]
+    return None

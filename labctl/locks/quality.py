@@ -1,59 +1,93 @@
-"""Locked is a measurement: the verdict on a loop from a window of its witness and the state of its servo."""
+"""Locked is a measurement: the verdict on a loop from a window of readings and the state of what it moves."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from labctl.locks.loop import ActuatorState, Reading, Tolerance, Verdict
 
-from labctl.station.roles import ServoState
+__all__ = ["Verdict", "Window", "is_bad", "judge", "judge_actuator"]
 
-FRINGE_MEAN_TOLERANCE = (
-    0.15  # mean of the normalised fringe signal; a free fringe has mean 0 too, so the rms counts as well
-)
-FRINGE_RMS_TOLERANCE = 0.35  # a free fringe has 0.71
-WITNESS_TOLERANCE = 0.85  # of the level at lock
-RAIL_MARGIN = 0.05  # of the servo's output limit
+RAIL_MARGIN = 0.05  # of half the range: closer to a rail than this no loop counts as locked
+QUIET_SHARE = 0.25  # of the residual at lock: a signal more quiet than this is no fringe any more
+FEWEST_TO_BE_QUIET = 8
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a loop is locked, and one sentence why not."""
+class Window:
+    """What a window of readings showed: mean and rms of the error, mean and lowest witness, and the worst error."""
 
-    locked: bool
-    reason: str = ""
-    residual: float = float("nan")  # rms of the witness, in rad for a homodyne loop, relative for a level
+    mean: float
+    rms: float
+    largest: float
+    witness: float
+    least_witness: float
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading]) -> Window:
+        """Return the numbers of `readings`; nan where the loop has no such signal, or a reading is no number."""
+        errors = [reading.error for reading in readings]
+        witnesses = [reading.witness for reading in readings]
+        count = len(readings)
+        mean_square = sum(error * error for error in errors) / count
+        return cls(
+            mean=sum(errors) / count,
+            rms=math.sqrt(mean_square),
+            largest=max(errors, key=abs),
+            witness=sum(witnesses) / count,
+            least_witness=min(witnesses),
+        )
 
 
-def judge_fringe(name: str, normalised: Sequence[float], servo: ServoState | None, limit_v: float) -> Verdict:
-    """Judge a homodyne loop by u = (y - offset) / amplitude over a window: mean, rms, and distance from the rails."""
-    u = np.asarray(normalised, dtype=float)
-    rms = float(np.sqrt(np.mean(u**2)))
-    if not abs(u.mean()) <= FRINGE_MEAN_TOLERANCE:  # a reading that is no number is not locked either
-        return Verdict(False, f"{name}: the fringe sits {u.mean():+.2f} of its amplitude from the set point.", rms)
-    if not rms <= FRINGE_RMS_TOLERANCE:
-        return Verdict(False, f"{name}: the fringe moves by {rms:.2f} of its amplitude rms, as a free one does.", rms)
-    return _judge_rails(name, servo, limit_v, rms)
+def is_bad(reading: Reading, tolerance: Tolerance) -> bool:
+    """Return whether one reading is beyond tolerance; a loop with neither error nor witness is never good."""
+    if math.isnan(reading.error):
+        return not reading.witness >= tolerance.least_witness
+    # An error that no measurement gave is not a good one: comparisons with nan are false.
+    beyond = not abs(reading.error) <= tolerance.largest_error
+    return beyond or reading.witness < tolerance.least_witness
 
 
-def judge_level(
-    name: str, volts: Sequence[float], at_lock_v: float, servo: ServoState | None, limit_v: float
+def judge(
+    name: str,
+    unit: str,
+    tolerance: Tolerance,
+    readings: Sequence[Reading],
+    actuator: ActuatorState | None,
+    residual_at_lock: float = 0.0,
 ) -> Verdict:
-    """Judge a loop that holds a witness at its top by the mean of a window against the level at lock."""
-    v = np.asarray(volts, dtype=float)
-    ratio = float(v.mean()) / at_lock_v
-    residual = float(v.std()) / at_lock_v
-    if not ratio >= WITNESS_TOLERANCE:
-        return Verdict(False, f"{name}: the witness is at {100 * ratio:.0f} % of its level at lock.", residual)
-    return _judge_rails(name, servo, limit_v, residual)
+    """Judge a loop by a window of readings, and by where its output is if somebody looked.
+
+    A free fringe has mean 0 as a locked one has, so the rms counts; a fringe without light is more quiet than any lock.
+    """
+    if not readings:
+        return Verdict(False, f"{name}: nobody has looked at it yet.")
+    window = Window.of(readings)
+    if math.isnan(window.rms) and math.isnan(window.witness):
+        return Verdict(False, f"{name}: its signals are no numbers.")
+    if not math.isnan(window.rms):
+        if not abs(window.mean) <= tolerance.mean:
+            return Verdict(False, f"{name}: sits {window.mean:+.2f} {unit} from its lock point.", window.rms)
+        if not window.rms <= tolerance.rms:
+            return Verdict(
+                False, f"{name}: moves by {window.rms:.2f} {unit} rms about its lock point, as a free one.", window.rms
+            )
+        quiet = len(readings) >= FEWEST_TO_BE_QUIET and window.rms < QUIET_SHARE * residual_at_lock
+        if quiet:
+            return Verdict(False, f"{name}: its signal is too quiet for a lock: no light?", window.rms)
+    if window.witness < tolerance.least_witness:
+        return Verdict(False, f"{name}: its light is at {100 * window.witness:.0f} % of that at lock.", window.rms)
+    return judge_actuator(name, actuator, window.rms)
 
 
-def _judge_rails(name: str, servo: ServoState | None, limit_v: float, residual: float) -> Verdict:
-    if servo is None:
+def judge_actuator(name: str, actuator: ActuatorState | None, residual: float = math.nan) -> Verdict:
+    """Judge a loop by what it moves alone; locked where nobody looked."""
+    if actuator is None:
         return Verdict(True, residual=residual)
-    if not servo.closed:
+    if not actuator.closed:
         return Verdict(False, f"{name}: the servo is open.", residual)
-    if servo.at_limit or abs(servo.output_v) > (1.0 - RAIL_MARGIN) * limit_v:
-        return Verdict(False, f"{name}: the servo output is at its limit ({servo.output_v:+.2f} V).", residual)
+    if actuator.at_limit or actuator.margin < RAIL_MARGIN:
+        return Verdict(False, f"{name}: the servo output is at its limit ({actuator.output_v:+.2f} V).", residual)
     return Verdict(True, residual=residual)

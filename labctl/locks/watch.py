@@ -1,95 +1,119 @@
-"""Watch the loops that a measurement needs while it runs, and say afterwards whether its data may be believed."""
+"""Watch the loops that a measurement needs while it runs, and say which of its samples may be believed."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Protocol, Self
 
-from labctl.errors import LabError
-from labctl.locks.quality import FRINGE_RMS_TOLERANCE, WITNESS_TOLERANCE, Verdict
+import numpy as np
+from numpy.typing import NDArray
+
+from labctl.locks.loop import Verdict
+from labctl.locks.losses import Loss
 from labctl.station.clock import Clock
 
-PERIOD_S = 1.0
-BAD_READINGS_TO_LOSE = 3  # a single bad reading happens on a locked fringe, three in a row do not
+LEAST_VALID_SHARE: Final = 0.98  # of a trace: what a power average forgives
 
 
-class Loop(Protocol):
-    """A lock that can be watched."""
+class Watched(Protocol):
+    """What a watch sees of a loop."""
 
-    name: str
-
-    def acquire(self) -> Verdict:
-        """Lock."""
+    @property
+    def carries_data(self) -> bool:
+        """Return whether data of this moment may be believed."""
         ...
 
-    def verify(self) -> Verdict:
-        """Judge from a window of readings."""
-        ...
-
-    def witness(self) -> float:
-        """Return one normalised reading."""
+    @property
+    def why(self) -> str:
+        """Return one sentence on its state."""
         ...
 
 
-@dataclass
 class LockWatch:
-    """Running record of the witnesses: counts bad readings in a row for each loop and keeps the first loss."""
+    """The validity of data from when it was made until it is closed; a context manager."""
 
-    loops: Sequence[Loop]
-    on_fringe: frozenset[str]
-    clock: Clock
-    lost: dict[str, float] = field(default_factory=dict)
-    readings: int = 0
-    error: LabError | None = None  # what ended the watch, if anything did
-    _bad: dict[str, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        names: Sequence[str],
+        clock: Clock,
+        on_close: Callable[[LockWatch], None],
+        still_watched: Callable[[], None],
+        quiet: bool,
+    ) -> None:
+        self.names = tuple(names)
+        self.quiet = quiet
+        self.lost: list[Loss] = []
+        self._clock = clock
+        self._on_close = on_close
+        self._still_watched = still_watched
+        self._began_at = self._last_at = clock.now()
+        self._ended_at: float | None = None
+        self._doubtful: list[list[float]] = []  # intervals [from, to) of lab time
+        self._in_doubt = False
+        self._doubtful_s = 0.0
+        self._doubted = ""
 
-    def look(self) -> None:
-        """Read every witness once; an instrument that fails ends the watch."""
-        try:
-            self._look()
-        except LabError as error:
-            self.error = error
-            raise
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._ended_at is None:
+            self._ended_at = self._clock.now()
+            self._on_close(self)
+
+    def note(self, now: float, loops: Mapping[str, Watched]) -> None:
+        """Take the state of all loops at lab time `now`; it holds for the time since the last look."""
+        doubtful = next((name for name in self.names if not loops[name].carries_data), None)
+        if doubtful is not None:
+            # What was good at the last look may have ended right after it.
+            if self._in_doubt:
+                self._doubtful[-1][1] = now
+            else:
+                self._doubtful.append([self._last_at, now])
+                self._doubted = self._doubted or f"{doubtful}: {loops[doubtful].why}"
+            self._doubtful_s += now - self._last_at
+        self._in_doubt = doubtful is not None
+        self._last_at = now
+
+    def lose(self, loss: Loss) -> None:
+        """A loop was lost."""
+        if loss.loop in self.names:
+            self.lost.append(loss)
 
     def still_good(self) -> bool:
-        """Return False once a loop was lost. Raises what ended the watch, so that nobody waits for a blind one."""
-        if self.error is not None:
-            raise self.error
+        """Return False once a loop was lost. Raises what ended the watching, so that nobody waits for a blind watch."""
+        self._still_watched()
         return not self.lost
 
-    def _look(self) -> None:
-        self.readings += 1
-        for loop in self.loops:
-            value = loop.witness()
-            bad = abs(value) > 2 * FRINGE_RMS_TOLERANCE if loop.name in self.on_fringe else value < WITNESS_TOLERANCE
-            count = self._bad.get(loop.name, 0) + 1 if bad or math.isnan(value) else 0
-            self._bad[loop.name] = count
-            if count >= BAD_READINGS_TO_LOSE:
-                self.lost.setdefault(loop.name, self.clock.now())
+    @property
+    def invalid(self) -> tuple[tuple[float, float], ...]:
+        """Return the intervals (lab time in s, from and to) in which data are not to be believed."""
+        return tuple((start, end) for start, end in self._doubtful)
+
+    @property
+    def valid_share(self) -> float:
+        """Return the share of the time watched in which all loops were locked."""
+        return 1.0 - self._doubtful_s / max(self._last_at - self._began_at, 1e-9)
+
+    def mask(self, times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return for each lab time whether data taken then may be believed; times outside the watch may not."""
+        valid = np.asarray((times_s >= self._began_at) & (times_s <= self._last_at))
+        for start, end in self._doubtful:
+            valid &= (times_s < start) | (times_s >= end)
+        return valid
 
     def verdict(self) -> Verdict:
-        """Judge the whole time watched: locked throughout, and still locked at the end."""
+        """Judge the whole time watched: nothing lost, and hardly a sample in doubt."""
+        self._still_watched()
         if self.lost:
-            name, at = min(self.lost.items(), key=lambda item: item[1])
-            return Verdict(False, f"{name} was lost first, at lab time {at:.1f} s.")
-        for loop in self.loops:
-            verdict = loop.verify()
-            if not verdict.locked:
-                return verdict
+            first = min(self.lost, key=lambda loss: loss.at)
+            return Verdict(False, f"{first.loop} was lost first, at lab time {first.at:.1f} s: {first.reason}")
+        if self.valid_share < LEAST_VALID_SHARE:
+            share = 100.0 * (1.0 - self.valid_share)
+            return Verdict(False, f"In {share:.1f} % of the time a lock was in doubt, first {self._doubted}")
         return Verdict(True)
-
-
-@contextmanager
-def while_locked(loops: Sequence[Loop], on_fringe: frozenset[str], clock: Clock) -> Iterator[LockWatch]:
-    """Watch `loops` once a second for as long as the block runs; ask the watch for its verdict at the end."""
-    watch = LockWatch(loops, on_fringe, clock)
-    registration = clock.every(PERIOD_S, watch.look, "lock watch")
-    try:
-        yield watch
-    finally:
-        registration.cancel()
-    if registration.error is not None:
-        raise registration.error

@@ -42,6 +42,19 @@ def double_pass_gain(error_k: ArrayLike, phase_per_kelvin_rad: float, edge_phase
     return np.asarray(phase_matching(error_k, phase_per_kelvin_rad) * np.cos(0.5 * (mismatch + edge_phase_rad)) ** 2)
 
 
+def detuned_seed_power(x: Real, detuning: Real, theta_rad: Real) -> NDArray[np.float64]:
+    """Return the seed power in the pumped cavity relative to resonance without pump,
+    (1 + D^2 + x^2 + 2 x sqrt(1 + D^2) cos theta) / (1 + D^2 - x^2)^2.
+
+    `x` = sqrt(P / P_threshold) on resonance and `detuning` D of the seed in half linewidths; `theta_rad` counts the
+    pump phase from where the seed is amplified most, which turns by atan D. The steady state of
+    (1 + i D) a - x exp(i theta) a^* = 1: seen from its fringe it is an amplifier on resonance with x / sqrt(1 + D^2),
+    lit with 1 / (1 + D^2).
+    """
+    x, one = np.asarray(x, dtype=float), 1.0 + np.asarray(detuning, dtype=float) ** 2
+    return np.asarray((one + x**2 + 2.0 * x * np.sqrt(one) * np.cos(theta_rad)) / (one - x**2) ** 2)
+
+
 def threshold_w(best_threshold_w: Real, gain: Real, pump_resonance: Real = 1.0) -> NDArray[np.float64]:
     """Return the pump power at threshold, in W, on double resonance: the best one over relative gain and pump build-up
     (`cavity.airy_transmission`)."""

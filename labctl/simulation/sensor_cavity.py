@@ -24,7 +24,7 @@ MEMBRANE_M = 100e-9
 MIRROR_AMPLITUDE = math.sqrt(0.999)
 PIEZO_M_PER_V = 26e-9
 DESIGN_BIAS_V = 75.0  # where the cavity was when it was built
-TRANSMISSION_V = 0.5  # at the photodiode behind the mirror, on resonance
+TRANSMISSION_V = 0.5  # at the photodiode behind the mirror, on resonance, with the design power of the probe
 TRANSMISSION_NOISE_V = 1e-3
 
 
@@ -69,10 +69,11 @@ class SensorCavity:
         stretched = self._displacement_m(self._piezo.motion_v(0.0)) - self._built_m
         return self._resonant_gap_m + self._truth.cavity_offset_m + self._room.cavity_drift_m[self._index] + stretched
 
-    def transmission_volts(self) -> float:
-        """Return the photodiode behind the mirror, in V, with its noise."""
+    def transmission_volts(self, light: float = 1.0) -> float:
+        """Return the photodiode behind the mirror, in V, with its noise; `light` is the power of the probe over that of
+        the design."""
         seen = self._transmitted(self.gap_m(), self._laser_m()) / self._best_transmission
-        return TRANSMISSION_V * seen + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
+        return TRANSMISSION_V * light * seen + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
 
     def advance(self) -> None:
         """Follow the length and the laser; a cavity that stands still is not computed anew."""

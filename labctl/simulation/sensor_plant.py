@@ -25,20 +25,39 @@ ELECTRONIC_NOISE_V = 0.5e-3
 
 
 class MirrorTilt:
-    """Implements `MirrorPort` for one axis: unequal steps by direction and from step to step; only the tilt
-    matters."""
+    """Implements `MirrorPort` for one axis: unequal steps by direction and from step to step, and play between screw
+    and mount; only the tilt matters.
 
-    def __init__(self, start_rad: float, step_rad: float, backward_ratio: float, rng: np.random.Generator) -> None:
+    After a change of direction `backlash_steps` of the motor move nothing; at the start it is taken up forwards.
+    """
+
+    def __init__(
+        self,
+        start_rad: float,
+        step_rad: float,
+        backward_ratio: float,
+        rng: np.random.Generator,
+        backlash_steps: float = 0.0,
+    ) -> None:
         self.tilt_rad = start_rad
         self._step_rad = step_rad
         self._backward_ratio = backward_ratio
         self._rng = rng
+        self._backlash_steps = backlash_steps
+        self._play_ahead = 0.0  # of the backlash, in steps forwards; the rest lies behind
 
     def step(self, steps: int) -> None:
         """Take `steps` steps; each is 5 % uncertain."""
         size = self._step_rad * (1.0 if steps > 0 else self._backward_ratio)
-        jitter = 0.05 * math.sqrt(abs(steps)) * float(self._rng.standard_normal())
-        self.tilt_rad += size * (steps + jitter)
+        moving = self._past_play(steps)
+        jitter = 0.05 * math.sqrt(abs(moving)) * float(self._rng.standard_normal())
+        self.tilt_rad += size * (moving + jitter)
+
+    def _past_play(self, steps: int) -> float:
+        """Return how many of `steps` the mirror follows."""
+        play = self._play_ahead - steps  # where the screw would be, were there nothing to push
+        self._play_ahead = min(max(play, 0.0), self._backlash_steps)
+        return self._play_ahead - play
 
 
 class SensorPlant:
@@ -72,8 +91,12 @@ class SensorPlant:
         self._thermal = OrnsteinUhlenbeck(thermal, THERMAL_DRIFT_RAD, THERMAL_DRIFT_S, tick_s)
         self._detuning = OrnsteinUhlenbeck(membrane, RESONANCE_DRIFT_HZ, RESONANCE_DRIFT_S, tick_s)
         self._path_rad = self._wander.value + self._thermal.value
-        self.pitch = MirrorTilt(truth.misalignment_rad[0], truth.step_rad[0], truth.backward_ratio[0], pitch)
-        self.yaw = MirrorTilt(truth.misalignment_rad[1], truth.step_rad[1], truth.backward_ratio[1], yaw)
+        self.pitch, self.yaw = (
+            MirrorTilt(start_rad, step_rad, ratio, rng, truth.backlash_steps)
+            for start_rad, step_rad, ratio, rng in zip(
+                truth.misalignment_rad, truth.step_rad, truth.backward_ratio, (pitch, yaw), strict=True
+            )
+        )
         self.probe_power_w = 0.0
         self.local_oscillator_w = light.local_oscillator_w
         structure_v = truth.volts_per_pi / piezo.servo_gain / 6.0

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labctl.physics import cavity, opa
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.crystal import SEED_PHASE_PER_KELVIN_RAD, threshold_ratio
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.room import Room
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
@@ -33,8 +34,6 @@ DITHER_V = 0.25  # error signal at a right angle
 PUMP_PHASE_DRIFT_RAD = 0.8
 PUMP_PHASE_DRIFT_S = 200.0
 SEED_HWHM_RAD = 0.088
-SEED_PHASE_PER_KELVIN_RAD = 0.2615
-PHASE_MATCHING_PER_KELVIN_RAD = 0.2615
 SIDEBAND_OVER_HWHM = 4.3205e6 / 51.5e6
 SERVO_NOISE_V = 0.5e-3
 PATH_SHARE = 0.4  # seed and pump share most of their path: what is left of the noise of a free one
@@ -85,11 +84,13 @@ class SourcePlant:
         """Move on by one tick."""
         self._length_drift.advance()
         self._phase_drift.advance()
-        error_k = self.crystal_c - self._truth.best_temperature_c
-        self._x_on_resonance = self._truth.pump * math.sqrt(_phase_matching(error_k) * self._room.light)
+        truth, error_k = self._truth, self._error_k()
+        thresholds = threshold_ratio(error_k, truth.phase_matching_offset_k, truth.crystal_edge_rad)
+        self._x_on_resonance = truth.pump * math.sqrt(self._room.light / thresholds)
         # The pump is the second harmonic: it hops twice as far.
         hop_m = 2.0 * self._room.laser_hop_hz / PUMP_FSR_HZ * PUMP_LENGTH_FSR_M
-        self._moved_m = self._length_drift.value + self._room.source_length.value + hop_m
+        warm_m = truth.thermal_m_per_k * error_k
+        self._moved_m = self._length_drift.value + self._room.source_length.value + hop_m + warm_m
         self.length_servo.advance(self._tick_s)
         self.phase_servo.advance(self._tick_s)
 
@@ -171,33 +172,48 @@ class SourcePlant:
         return self._x_on_resonance * math.sqrt(self._resonance())
 
     def _phase_error(self, servo_v: float) -> float:
-        seed = self.seed_resonance() * self._pump() / self._truth.pump
-        return self._room.light * DITHER_V * seed * math.sin(self._phase_rad(servo_v))
+        """Return the demodulated dither: the slope of the seed against pump phase, over the steepest at the best
+        place."""
+        x, pump = self._pump(), self._truth.pump
+        one = 1.0 + self._seed_detuning() ** 2
+        steepest = x * math.sqrt(one) / (one - x * x) ** 2 * (1.0 - pump * pump) ** 2 / pump
+        return self._room.light * DITHER_V * steepest * math.sin(self._phase_rad(servo_v))
 
-    def _seed_turn_rad(self) -> float:
-        """Return the round-trip phase of the seed, in rad, where the pump is resonant: the double resonance."""
-        return SEED_PHASE_PER_KELVIN_RAD * (self.crystal_c - self._truth.best_temperature_c)
+    # -- the seed in the cavity --------------------------------------------------------------------------------------
+
+    def _error_k(self) -> float:
+        """Return the temperature of the crystal above the best one, in K."""
+        return self.crystal_c - self._truth.best_temperature_c
+
+    def seed_turn_rad(self) -> float:
+        """Return the round-trip phase of the seed from its nearest resonance, in rad: 0 on a fringe of the pump is
+        double resonance. From one fringe to the next it turns by half."""
+        length_m = self._length_at(self._length_piezo.motion_v(self.length_servo.output_volts()))
+        turn = math.pi * length_m / PUMP_LENGTH_FSR_M - SEED_PHASE_PER_KELVIN_RAD * self._error_k()
+        return math.remainder(turn, 2.0 * math.pi)
+
+    def _seed_detuning(self) -> float:
+        """Return how far the seed is off its resonance, in half linewidths of an Airy line."""
+        return math.sin(0.5 * self.seed_turn_rad()) / math.sin(0.5 * SEED_HWHM_RAD)
 
     def seed_resonance(self) -> float:
-        """Return the seed power in the cavity relative to double resonance: 1 where the crystal is warm, little where
-        it is not."""
-        return 1.0 / (1.0 + (math.sin(0.5 * self._seed_turn_rad()) / math.sin(0.5 * SEED_HWHM_RAD)) ** 2)
+        """Return the seed power in the cavity without pump relative to resonance."""
+        return 1.0 / (1.0 + self._seed_detuning() ** 2)
 
-    def seed_gain(self) -> float:
-        """Return the parametric gain of the seed now."""
-        x = self._pump()
-        return (1.0 + x * x + 2.0 * x * math.cos(self.pump_phase_rad())) / (1.0 - x * x) ** 2
+    def seed_power(self) -> float:
+        """Return the seed power in the cavity relative to resonance without pump; see
+        `physics.double_resonance.detuned_seed_power`."""
+        x, one = self._pump(), 1.0 + self._seed_detuning() ** 2
+        return (one + x * x + 2.0 * x * math.sqrt(one) * math.cos(self.pump_phase_rad())) / (one - x * x) ** 2
 
     def seed_monitor_volts(self) -> float:
-        """Return the seed monitor in V: zero where the cavity is off resonance."""
-        resonant = self._resonance() if self.pump_open else 1.0
-        level = self._room.light * SEED_V * resonant * self.seed_resonance() * self.seed_gain()
+        """Return the seed monitor in V."""
+        level = self._room.light * SEED_V * self.seed_power()
         return level + SEED_NOISE_V * float(self._seed_readings.standard_normal())
 
     def probe_power_ratio(self) -> float:
         """Return the probe power relative to that at the design lock point."""
-        design = 1.0 / (1.0 - self._truth.pump) ** 2
-        return self._room.light * self._resonance() * self.seed_resonance() * self.seed_gain() / design
+        return self._room.light * self.seed_power() * (1.0 - self._truth.pump) ** 2
 
     def quadratures(self) -> tuple[float, float, float]:
         """Return squeezed and antisqueezed variance at the source and the rms angle in rad by which the ellipse
@@ -205,7 +221,7 @@ class SourcePlant:
 
         The angle of the ellipse follows half the seed-pump phase.
         """
-        detuning = self._seed_turn_rad() / SEED_HWHM_RAD
+        detuning = -self.seed_turn_rad() / SEED_HWHM_RAD
         efficiency = self._truth.source_efficiency * self._truth.extra_transmission
         squeezed, antisqueezed = opa.quadrature_variances(self._pump(), SIDEBAND_OVER_HWHM, efficiency, detuning)
         return float(squeezed), float(antisqueezed), 0.5 * self._phase_residual_rad()
@@ -215,9 +231,3 @@ def _reflection(turn_rad: float) -> complex:
     """Return `cavity.cavity_reflection` of the pump for one round-trip phase."""
     turn = cmath.exp(1j * turn_rad)
     return (_R_IN - _R_REST * turn) / (1.0 - _R_IN * _R_REST * turn)
-
-
-def _phase_matching(error_k: float) -> float:
-    """Return `double_resonance.phase_matching` for one temperature."""
-    half = 0.5 * PHASE_MATCHING_PER_KELVIN_RAD * error_k
-    return (math.sin(half) / half) ** 2 if half else 1.0

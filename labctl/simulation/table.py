@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labctl.configuration.disturbances import Disturbance
+from labctl.simulation.coloured_records import Sampling
 from labctl.simulation.detectors import Detectors
 from labctl.simulation.disturbances import Disturber
+from labctl.simulation.length_records import LengthRecords
 from labctl.simulation.oven_plant import OvenPlant
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.ports import Line, Waveform
@@ -204,7 +206,10 @@ class DetectorInputs:
 
 class LengthScan:
     """Implements `GeneratorPort` and `FastInputs` of the board that scans the source cavity and records its
-    signals."""
+    signals.
+
+    A closed length loop works against what the generator adds and leaves noise; an open one stands still.
+    """
 
     def __init__(
         self,
@@ -221,6 +226,7 @@ class LengthScan:
         self._error_input = error_input
         self._transmission_input = transmission_input
         self._rng = generator(seed, "length scan")
+        self._closed = LengthRecords(source, piezo.servo_gain, volts_per_volt, seed)
         self._waveform = Waveform()
         self._started_at = 0.0
 
@@ -234,12 +240,18 @@ class LengthScan:
     ) -> NDArray[np.float64]:
         """Return PDH error and transmission while the scan runs, shape (len(inputs), samples)."""
         time = started_at - self._started_at + np.arange(samples) / sample_rate_hz
-        servo_v = self._source.length_servo.output_volts() + self._volts_per_volt * self._waveform.volts(time)
-        piezo_v = self._piezo.motion_of(servo_v)
+        servo_v = self._source.length_servo.output_volts()
+        noise_v = np.zeros(samples)
+        if self._closed.loop().slope:
+            sampling = Sampling(sample_rate_hz, samples, average)
+            left_v, noise_v = self._closed.draw(self._waveform, time, started_at, sampling)
+            piezo_v = self._piezo.motion_v(servo_v) + left_v
+        else:
+            piezo_v = self._piezo.motion_of(servo_v + self._volts_per_volt * self._waveform.volts(time))
         volts = SCAN_NOISE_V / math.sqrt(average) * self._rng.standard_normal((len(inputs), samples))
         for row, number in enumerate(inputs):
             if number == self._error_input:
-                volts[row] += self._source.pdh_volts(piezo_v)
+                volts[row] += self._source.pdh_volts(piezo_v) + noise_v
             elif number == self._transmission_input:
                 volts[row] += TRANSMISSION_V * self._source.transmission(piezo_v)
         return volts

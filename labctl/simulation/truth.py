@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from labctl.configuration.disturbances import MembraneDoublet
+from labctl.simulation.crystal import DoubleResonance, double_resonances, draw_crystal
 
 RMS_DELAY_S = 13.3e-9  # cable mismatch that costs the published joint spectrum its decibel
 COMMON_JITTER_RAD = 0.1003
@@ -67,16 +68,24 @@ class Truth:
     seed: int
     scenario: Scenario
     sensors: tuple[SensorTruth, ...]
-    pump: float = 0.5385  # x at the best temperature
+    pump: float = 0.5385  # x at the best double resonance
     source_efficiency: float = 0.885
-    best_temperature_c: float = 35.0
-    opa_resonance_v: float = 0.0  # piezo voltage of a resonance of the source cavity
+    best_temperature_c: float = 35.0  # of the double resonance with the lowest threshold
+    opa_resonance_v: float = 0.0  # piezo voltage of a resonance of the source cavity, doubly resonant at the best
     pump_volts_per_pi: float = 15.0
     pump_phase_offset_rad: float = 0.0
     common_jitter_rad: float = 0.0
     private_jitter_rad: float = 0.0
     extra_transmission: float = 1.0
     modulator_volts_per_pi: float = 5.0  # of the probe modulator that the calibration tones drive
+    phase_matching_offset_k: float = 0.0  # perfect phase matching above the best temperature
+    crystal_edge_rad: float = 0.0  # phase between pump and seed at the cut end of the crystal
+    thermal_m_per_k: float = 0.0  # how the source cavity grows with the temperature of the crystal
+    cold: bool = False  # the best temperature is for the night to find: no file says it
+
+    def double_resonances(self) -> tuple[DoubleResonance, ...]:
+        """Return the double resonances of the source that its oven reaches, upwards."""
+        return double_resonances(self.best_temperature_c, self.phase_matching_offset_k, self.crystal_edge_rad)
 
     def to_json(self) -> dict[str, object]:
         """Return plain values for the truth file that only tests and `--reveal` read."""
@@ -128,8 +137,18 @@ def draw_truth(
 
 
 def _as_it_was_left(truth: Truth, rng: np.random.Generator) -> Truth:
-    """Return the table misaligned and off resonance."""
-    return replace(truth, sensors=tuple(_misaligned(sensor, rng) for sensor in truth.sensors))
+    """Return the table misaligned and off resonance, the crystal in its source another one."""
+    crystal = draw_crystal(generator(truth.seed, "cold crystal"))
+    return replace(
+        truth,
+        sensors=tuple(_misaligned(sensor, rng) for sensor in truth.sensors),
+        best_temperature_c=crystal.best_temperature_c,
+        opa_resonance_v=crystal.opa_resonance_v,
+        phase_matching_offset_k=crystal.phase_matching_offset_k,
+        crystal_edge_rad=crystal.edge_phase_rad,
+        thermal_m_per_k=crystal.thermal_m_per_k,
+        cold=True,
+    )
 
 
 def _misaligned(sensor: SensorTruth, rng: np.random.Generator) -> SensorTruth:

@@ -9,7 +9,7 @@ import numpy as np
 
 from labctl.configuration.instrument_kinds import SERVO_MODULE
 from labctl.configuration.servos import AnalogServo as AnalogServoEntry
-from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.configuration.station_file import CavityLoop, HomodyneLoop, SimulatedBackend, StationFile
 from labctl.errors import ConfigurationError
 from labctl.simulation.analog_servo import AnalogServo
 from labctl.simulation.board_ports import BoardPins, BoardSlowInputs
@@ -31,9 +31,10 @@ from labctl.simulation.instruments.thorlabs_ell14 import SimulatedELL14Bus
 from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
 from labctl.simulation.instruments.thorlabs_pm100 import SimulatedPM100
 from labctl.simulation.instruments.thorlabs_ted4015 import SimulatedTED4015
+from labctl.simulation.loop_records import LoopRecords
 from labctl.simulation.piezo import CAVITY_STACK, MIRROR_STACK, PiezoChannel
 from labctl.simulation.ports import FastInputs, GeneratorPort, PiezoPort
-from labctl.simulation.sensor_plant import LightOnDetector
+from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
 from labctl.simulation.shared_records import SharedRecords
 from labctl.simulation.simulation import Simulation
 from labctl.simulation.surroundings import Chamber, MeteredLight, TonePort, WavePlate
@@ -66,9 +67,11 @@ class _Wiring:
         self._station = station
         self._seed = backend.seed
         gain = 1.0 if station.piezo_limits is None else station.piezo_limits.servo_gain
-        self._piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.loops}
-        self._piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in station.piezos}
+        self._piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.servo_loops}
+        cavities = [name for name, loop in station.loops.items() if isinstance(loop, CavityLoop)]
+        self._piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in (*cavities, *station.piezos)}
         self.table = SimulatedTable(truth_of(station), _light(station), self._piezos, gain, backend.disturbances)
+        self._probe_w = _light(station).probe_power_w
         self._servos = {
             "opa_length": self.table.source.length_servo,
             "pump_phase": self.table.source.phase_servo,
@@ -79,6 +82,7 @@ class _Wiring:
                 self._piezos[name].wire_servo(servo.output_volts)
         signals: dict[str, Callable[[], float]] = {name: servo.measured_volts for name, servo in self._servos.items()}
         signals |= {f"lo{n}": sensor.dc_volts for n, sensor in enumerate(self.table.sensors, start=1)}
+        self._loop_records = self._error_records()
         self._converters = LoopConverters(station, self._servos, signals, self._seed)
         for name in station.gauges:
             chamber = self.table.chambers[name] = Chamber(generator(self._seed, f"gauge {name}"), TICK_S)
@@ -199,7 +203,7 @@ class _Wiring:
         boards = () if self._station.digitizer is None else self._station.digitizer.boards
         place = next((place for place, board in enumerate(boards) if board.instrument == name), None)
         if place is None:
-            return self._red_pitaya(name, self._converters.fast_inputs(name), {}, "4-input")
+            return self._red_pitaya(name, self._slow_board_inputs(name), {}, "4-input")
         detectors = {number: int(label.removeprefix("bhd")) - 1 for label, number in boards[place].inputs.items()}
         cables = [None, *self._trigger_cables, None][place : place + 2]
         return self._red_pitaya(name, DetectorInputs(self._records, detectors), {}, "4-input", *cables)
@@ -207,7 +211,7 @@ class _Wiring:
     def scan_board(self, name: str) -> WireInstrument:
         scan = self._station.scan
         if scan is None or scan.instrument != name:
-            return self._red_pitaya(name, self._converters.fast_inputs(name), {}, "125-14")
+            return self._red_pitaya(name, self._slow_board_inputs(name), {}, "125-14")
         length = LengthScan(
             self.table.source,
             self._piezos["opa_length"],
@@ -217,6 +221,23 @@ class _Wiring:
             self._seed,
         )
         return self._red_pitaya(name, length, {scan.output: length}, "125-14")
+
+    def _slow_board_inputs(self, name: str) -> FastInputs:
+        """Return what a board sees that neither digitizes the detectors nor scans the source: error signals of
+        homodyne loops, or the inputs of loops that labctl closes itself."""
+        return self._loop_records.get(name) or self._converters.fast_inputs(name)
+
+    def _error_records(self) -> dict[str, LoopRecords]:
+        """Return what the boards see that record error signals of homodyne loops, by their names."""
+        wired: dict[str, dict[int, SensorPlant]] = {}
+        for loop in self._station.loops.values():
+            if isinstance(loop, HomodyneLoop) and loop.error is not None:
+                sensor = self.table.sensors[loop.sensor - 1]
+                wired.setdefault(loop.error.instrument, {})[loop.error.input] = sensor
+        records = {name: LoopRecords(sensors, self._seed) for name, sensors in wired.items()}
+        for record in records.values():
+            self.table.attach(record)
+        return records
 
     def _red_pitaya(
         self,
@@ -256,7 +277,8 @@ class _Wiring:
         if name == "seed_power":
             return source.seed_monitor_volts
         if name.startswith("cavity"):
-            return self.table.sensors[int(name.removeprefix("cavity")) - 1].cavity.transmission_volts
+            sensor = self.table.sensors[int(name.removeprefix("cavity")) - 1]
+            return lambda: sensor.cavity.transmission_volts(sensor.probe_power_w / self._probe_w)
         if name.startswith("lo"):
             return self.table.sensors[int(name.removeprefix("lo")) - 1].dc_volts
         return self._converters.monitor_signal(name)

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labctl.physics import homodyne, opa
-from labctl.physics.double_resonance import phase_matching
 from labctl.physics.shared_state import SharedState, shared_state
-from labctl.simulation import source_plant
+from labctl.simulation import crystal, source_plant
 from labctl.simulation.design import Design
 from labctl.simulation.detector_electronics import dark_shape
 from labctl.simulation.loop_shape import MIRROR_PIEZO, LoopShape
@@ -39,11 +38,13 @@ class WorkingPoint:
 
     def source(self) -> tuple[float, float]:
         """Return squeezed and antisqueezed variance of the light that enters the network, with the crystal where the
-        oven is told to hold it."""
+        oven is told to hold it; at its best where that was for the night to find."""
         truth, target_c = self.truth, self.design.oven_target_c
-        error_k = 0.0 if target_c is None else target_c - truth.best_temperature_c
-        detuning = source_plant.SEED_PHASE_PER_KELVIN_RAD * error_k / source_plant.SEED_HWHM_RAD
-        pump = truth.pump * np.sqrt(phase_matching(error_k, source_plant.PHASE_MATCHING_PER_KELVIN_RAD))
+        error_k = 0.0 if truth.cold or target_c is None else target_c - truth.best_temperature_c
+        detuning = crystal.SEED_PHASE_PER_KELVIN_RAD * error_k / source_plant.SEED_HWHM_RAD
+        pump = truth.pump / math.sqrt(
+            crystal.threshold_ratio(error_k, truth.phase_matching_offset_k, truth.crystal_edge_rad)
+        )
         squeezed, antisqueezed = opa.quadrature_variances(
             pump, source_plant.SIDEBAND_OVER_HWHM, truth.source_efficiency * truth.extra_transmission, detuning
         )

@@ -5,7 +5,7 @@ A procedure asks for roles, never for models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -99,6 +99,14 @@ class ServoState:
     at_limit: bool
 
 
+@dataclass(frozen=True)
+class ServoSetting:
+    """What a closed servo was told: set point in V, signed integral gain in V/s per V."""
+
+    setpoint_v: float
+    integral_gain_per_s: float
+
+
 class Servo(Protocol):
     """One analog servo: manual output, or integrator closed on a set point."""
 
@@ -116,12 +124,29 @@ class Servo(Protocol):
         `outputs_v`."""
         ...
 
+    def sweeping(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> Iterator[float]:
+        """Do what `sweep` does one voltage at a time, so that others have their turn between."""
+        ...
+
     def hold(self) -> None:
         """Open the loop where it is."""
         ...
 
     def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
         """Integrate (set point - measured) with this signed gain in V/s per V, from the present output on."""
+        ...
+
+    def output_v(self) -> float:
+        """Return the output in V, as the instrument says it."""
+        ...
+
+    def setting(self) -> ServoSetting | None:
+        """Return what a servo that is closed as `close_loop` closes it was told; None where it is open or set up in
+        another way. Changes nothing."""
+        ...
+
+    def adopt(self) -> None:
+        """Go on from the loop as it is: what `setting` found closed is taken for closed by this program."""
         ...
 
     def state(self) -> ServoState:

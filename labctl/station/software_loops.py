@@ -16,7 +16,7 @@ from labctl.configuration.servos import (
     SlowOutput,
     SoftwareServo,
 )
-from labctl.configuration.station_file import Loop, PiezoLimits
+from labctl.configuration.station_file import PiezoLimits, ServoLoop
 from labctl.station.bindings import software_servo
 from labctl.station.bindings.biquad import integrator_with
 from labctl.station.bindings.converters import FastMean, PowerInVolts, SlowDac, SteeredPiezo, slow_full_scale_v
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def bind_software_servo(
     name: str,
-    loop: Loop,
+    loop: ServoLoop,
     servo: SoftwareServo,
     limits: PiezoLimits,
     station: Station,

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from drivers.base import Driver
 from drivers.pfeiffer.tpg import PfeifferTPG
 from drivers.thorlabs.ted4015 import ThorlabsTED4015
-from labctl.configuration.servos import PiezoOutput, SoftwareServo
-from labctl.configuration.station_file import Loop, PiezoLimits, StationFile
+from labctl.configuration.servos import DitherServo, PiezoOutput, SoftwareServo
+from labctl.configuration.station_file import PiezoLimits, ServoLoop, StationFile
 from labctl.errors import ConfigurationError, LabError
 from labctl.station.bindings.converters import SteeredPiezo
 from labctl.station.bindings.digitizer_chain import BoardInputs, ChainedDigitizer, rows_of_detectors
+from labctl.station.bindings.dithered_piezo import DitheredPiezo
 from labctl.station.bindings.environment import BoundOven, BoundPicomotor, PinShutter, SlowMonitor
 from labctl.station.bindings.light import BoundLaser, BoundPowerMeter
 from labctl.station.bindings.loops import BoundLengthScan, BoundPiezo, BoundServo
@@ -91,6 +92,7 @@ class Station:
         self.ledger = SettingsLedger()
         self._drivers = require_all(answers)
         self._ramped_oven: BoundRampedOven | None = None
+        self.before_safe: list[Callable[[], None]] = []
         self.on_trouble: Callable[[str, str], None] = lambda name, sentence: log.warning(sentence)
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)
@@ -158,10 +160,10 @@ class Station:
 
     @cached_property
     def servos(self) -> dict[str, BoundServo | BoundSoftwareServo]:
-        """Return the servo of each loop."""
-        return {name: self._servo(name, loop) for name, loop in self.file.loops.items()}
+        """Return the servo of each loop that has one: a sensor cavity is held by its piezo alone."""
+        return {name: self._servo(name, loop) for name, loop in self.file.servo_loops.items()}
 
-    def _servo(self, name: str, loop: Loop) -> BoundServo | BoundSoftwareServo:
+    def _servo(self, name: str, loop: ServoLoop) -> BoundServo | BoundSoftwareServo:
         entry = loop.servo
         if isinstance(entry, SoftwareServo):
             limits = _needed(self.file.piezo_limits, "[piezo_limits]")
@@ -176,7 +178,7 @@ class Station:
 
     @cached_property
     def piezos(self) -> dict[str, BoundPiezo]:
-        """Return the piezo of each loop, and those that no servo drives."""
+        """Return the piezo of each loop, and those that no loop drives."""
         if not (self.file.loops or self.file.piezos):
             return {}
         limits = _needed(self.file.piezo_limits, "[piezo_limits]")
@@ -189,15 +191,22 @@ class Station:
     def _piezo(self, name: str, channel: Any, limits: PiezoLimits) -> BoundPiezo:
         limit = Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum")
         servo = self.file.loops[name].servo if name in self.file.loops else None
+        if isinstance(servo, DitherServo):
+            return DitheredPiezo(name, channel, limit, limits.slew, self.clock)
         if isinstance(servo, SoftwareServo) and isinstance(servo.output, PiezoOutput):
             return SteeredPiezo(name, channel, limit, limits.slew, self.clock, limits.servo_gain)
         external_v = self._servo_at_piezo(name, limits.servo_gain)
         return BoundPiezo(name, channel, limit, limits.slew, self.clock, external_v)
 
     def _servo_at_piezo(self, name: str, servo_gain: float) -> Callable[[], float]:
-        if name not in self.file.loops:
+        if name not in self.file.servo_loops:
             return lambda: 0.0
         return lambda: servo_gain * self.servos[name].output_v()
+
+    @cached_property
+    def cavity_piezos(self) -> dict[str, DitheredPiezo]:
+        """Return the piezo of each loop of a sensor cavity."""
+        return {name: piezo for name, piezo in self.piezos.items() if isinstance(piezo, DitheredPiezo)}
 
     @cached_property
     def mirrors(self) -> dict[str, Picomotor]:
@@ -293,11 +302,12 @@ class Station:
     # ---- state ----------------------------------------------------------------------------------------------------
 
     def raise_piezos(self) -> None:
-        """Ramp every piezo to its bias."""
+        """Ramp every piezo to its bias; that of a sensor cavity only from rest, for its lock has put it elsewhere."""
         biases = {name: loop.bias for name, loop in self.file.loops.items()}
         biases |= {name: piezo.bias for name, piezo in self.file.piezos.items()}
         for name, bias in biases.items():
-            self.piezos[name].ramp_to(bias)
+            if name not in self.cavity_piezos or not self.piezos[name].commanded_v:
+                self.piezos[name].ramp_to(bias)
 
     def driver(self, name: str) -> Driver:
         """Return the driver of one instrument, for looking after it; procedures use roles."""
@@ -340,6 +350,8 @@ class Station:
             except Exception as error:
                 problems.append(f"{what} could not be made safe: {error}")
 
+        for stop in self.before_safe:  # who would bring back what is switched off here
+            attempt("the locks", stop)
         for servo in self._software_servos():  # nothing is sent, and none runs after a signal whose light is gone
             attempt(f"servo {servo.name}", servo.hold)
         for name in sorted(self.file.shutters):
@@ -352,7 +364,7 @@ class Station:
             attempt("analyzer", self._abort_sweep)
         for name, mirror in self.file.mirrors.items():
             attempt(f"mirror {name}", partial(self._stop_motion, mirror.instrument))
-        for name in reversed(self.file.loops_in_order):
+        for name in reversed([name for name in self.file.loops_in_order if name in self.file.servo_loops]):
             attempt(f"servo {name}", partial(self._relax_servo, name))
         for name in [*self.file.loops, *self.file.piezos]:
             attempt(f"piezo {name}", partial(self._relax_piezo, name))

@@ -121,7 +121,7 @@ ONE_FAULT: list[Case] = [
         '"chaos" is not one of the choices',
         '"ideal", "delays", "jitter" or "loss"',
     ),
-    ({"loops/lo1/kind": "lo"}, "loops.lo1.kind", '"lo" is not known here', '"pump_phase" or "homodyne"'),
+    ({"loops/lo1/kind": "lo"}, "loops.lo1.kind", '"lo" is not known here', '"homodyne" or "cavity"'),
     ({"loops/lo1/sensor": GONE}, "loops.lo1.sensor", "is missing", "from 1 to 64"),
     # wiring
     (
@@ -269,8 +269,8 @@ ONE_FAULT: list[Case] = [
     (
         {"loops/lo4/sensor": 3},
         "loops.lo4.sensor",
-        "lo3 is the loop of sensor 3 already",
-        "one loop a sensor",
+        "lo3 is the homodyne loop of sensor 3 already",
+        "one homodyne loop a sensor",
     ),
     (
         {"loops/pump_phase/kind": "opa_length"},

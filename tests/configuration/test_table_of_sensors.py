@@ -44,7 +44,12 @@ def test_every_file_is_without_fault_and_has_what_every_sensor_needs(tmp_path: P
     numbers = range(1, sensors + 1)
     assert station.station.sensors == len(station.sensors) == sensors
     assert [loop.sensor for loop in station.loops.values() if loop.kind == "homodyne"] == list(numbers)
-    assert list(station.piezos) == [f"cavity{number}" for number in numbers]
+    cavities = {name: loop.sensor for name, loop in station.loops.items() if loop.kind == "cavity"}
+    assert cavities == {f"cavity{number}": number for number in numbers}
+    assert all(station.loops[f"lo{number}"].needs == ("pump_phase", f"cavity{number}") for number in numbers)
+    assert {f"cavity{number}" for number in numbers} <= station.monitors.keys()
+    errors = [loop.error for loop in station.loops.values() if loop.kind == "homodyne"]
+    assert len({(error.instrument, error.input) for error in errors if error is not None}) == sensors
     assert list(station.mirrors) == [f"sensor{number}" for number in numbers]
     assert {f"lo{number}" for number in numbers} <= station.monitors.keys()
     assert station.digitizer is not None and station.rf_switch is not None
@@ -65,6 +70,7 @@ def test_there_are_just_enough_instruments(sensors: int) -> None:
     assert all(1 <= layout.controllers(index) <= 31 for index in range(len(layout.picomotors)))
     assert len(layout.picomotors) == (1 if sensors <= 62 else 2)
     assert 4 * (len(layout.boards) - 1) < sensors <= 4 * len(layout.boards)
+    assert len(layout.monitor_boards) == len(layout.boards)
     assert 2 ** (len(layout.switch_pins) - 1) < sensors + 1 <= 2 ** len(layout.switch_pins)
 
 

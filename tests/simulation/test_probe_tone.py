@@ -11,9 +11,11 @@ from detector_states import state_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl.estimation.tone_phasors import measure_tone
 from labctl.simulation.detector_spectra import output_line, summed_line
 from labctl.simulation.ports import Waveform
 from labctl.simulation.probe_tone import Modulation, ProbeTone, probe_tones
+from labctl.simulation.records import Recorder
 from labctl.simulation.surroundings import TonePort
 
 SINE = Waveform("SINE", 4.3e6, 0.1, on=True)
@@ -90,3 +92,32 @@ def test_a_microradian_is_above_shot_noise_as_the_model_says() -> None:
     line = output_line(state, 0, ProbeTone(Modulation.PHASE, 4.3e6, 1e-5)).power_v2
     shot = state.shot_v2_per_hz[0] / (1.0 + (4.3 / 20.0) ** 2)
     assert line / (shot * 10.645) == pytest.approx(370.0, rel=0.15)
+
+
+def test_records_carry_the_sign_of_each_quadrature_behind_its_cable() -> None:
+    """Phases between detectors in records that begin anywhere: 0 or pi for the quadrature, less 2 pi f tau."""
+    angle_rad = np.array([0.0, math.pi, 0.0, math.pi])
+    delay_s = 13.3e-9 * np.array([-1.35, -0.45, 0.45, 1.35])
+    for frequency_hz in (1.05e6, 4.2e6):
+        tone = ProbeTone(Modulation.PHASE, frequency_hz, 2e-4, 0.7)
+        state = replace(state_of(4, angle_rad=angle_rad, delay_s=delay_s, private_jitter_rad=0.06), tones=(tone,))
+        recorder = Recorder(1, state.electronics, state.modes.gamma_hz)
+        records = [recorder.volts(state, at, 15.625e6, 1 << 14, 8) for at in (10.0, 1234.5, 50000.25)]
+        found = measure_tone(np.array(records, dtype=float), 15.625e6, frequency_hz)
+        expected = np.exp(1j * (angle_rad - 2.0 * math.pi * frequency_hz * delay_s))
+        error = np.angle(found.phasors / found.phasors[0] / (expected / expected[0]))
+        sigma = np.hypot(found.sigma_v / np.abs(found.phasors), found.sigma_v[0] / abs(found.phasors[0]))
+        assert (np.abs(error) < 4.0 * sigma + 1e-9).all()
+        assert sigma.max() < 0.03
+
+
+def test_a_detector_between_its_quadratures_has_the_cosine_of_its_angle_and_beyond_them_the_other_sign() -> None:
+    angle_rad = np.array([0.0, math.pi / 3, 2.0 * math.pi / 3, math.pi / 2])
+    state = replace(state_of(4, angle_rad=angle_rad), tones=(ProbeTone(Modulation.PHASE, 4.2e6, 5e-4),))
+    volts = Recorder(2, state.electronics, state.modes.gamma_hz).volts(state, 3.0, 15.625e6, 1 << 14, 8)
+    found = measure_tone(volts[None].astype(float), 15.625e6, 4.2e6)
+    share = (found.phasors / found.phasors[0]).real
+    # A single record with the antisqueezed noise of what is off its quadrature.
+    assert share == pytest.approx(np.cos(angle_rad), abs=4.0 * float(found.sigma_v.max() / abs(found.phasors[0])))
+    assert found.sigma_v.max() < 0.08 * abs(found.phasors[0])
+    assert found.snr[3] < 0.02 * found.snr[0]

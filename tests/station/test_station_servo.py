@@ -201,7 +201,8 @@ def test_a_locked_loop_is_held_without_a_bump_and_stays_there(bench: Bench) -> N
     assert bench.station.servos["opa_length"].state().closed
     bench.station.servos["opa_length"].hold()
     held_v = twin.output_volts()
-    assert held_v == pytest.approx(locked_v, abs=5e-3)  # the width of the resonance is 26 mV
+    # The monitor is up to half a second old, in which the length walks by some 6 mV; the resonance is 26 mV wide.
+    assert held_v == pytest.approx(locked_v, abs=20e-3)
     bench.clock.sleep(5.0)
     assert twin.output_volts() == held_v
     assert not bench.station.servos["opa_length"].state().closed

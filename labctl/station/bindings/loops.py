@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,12 @@ from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.errors import LimitError, Refused
 from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
-from labctl.station.roles import ScanRecord, ServoState
+from labctl.station.roles import ScanRecord, ServoSetting, ServoState
 
 RAMP_STEP_S = 0.1
 LARGEST_FREE_JUMP_V = 0.5
 SERVO_RAMP_V_PER_S = 20.0
+MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
 SCAN_DECIMATION = 1024
 FILL_POLLS = 200
 
@@ -38,7 +39,8 @@ class BoundServo:
             f"{name} servo output", -output_limit_v, output_limit_v, "V", f"[loops.{name}] output_limit"
         )
         self._clock = clock
-        self._manual_v: float | None = None
+        self._manual_v: float | None = None  # None: the loop is closed, or nobody knows
+        self._told: tuple[float, float] | None = None  # set point and proportional gain of the closed loop
         self._prepared = False
 
     @property
@@ -67,7 +69,8 @@ class BoundServo:
         if not self._prepared:
             self.prepare()
         if self._manual_v is None:
-            self._manual_v = self._module.open_loop()
+            self.hold()
+            assert self._manual_v is not None
         while abs(volts - self._manual_v) > LARGEST_FREE_JUMP_V:
             self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
             self._module.manual_output = round(self._manual_v, 3)
@@ -81,22 +84,25 @@ class BoundServo:
         A check of every step would make the sweep four times slower, and the path drifts meanwhile. Raises
         `LimitError` before anything moves.
         """
+        return np.array(list(self.sweeping(outputs_v, read)))
+
+    def sweeping(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> Iterator[float]:
+        """Do what `sweep` does one voltage at a time."""
         for volts in (float(outputs_v.min()), float(outputs_v.max())):
             self._limit.check(volts)
         self.set_output(float(outputs_v[0]))
-        readings = np.empty(len(outputs_v))
-        for i, volts in enumerate(outputs_v):
+        for volts in outputs_v:
             self._module.put_out_unchecked(float(volts))
             self._manual_v = float(volts)
-            readings[i] = read()
+            yield read()
         errors = self._module.check_errors()
         if errors:
             raise Refused(self.name, f"a step of the sweep was refused ({', '.join(map(str, errors))})", command="MOUT")
-        return readings
 
     def hold(self) -> None:
         """Open the loop where it is."""
         self._manual_v = self._module.open_loop()
+        self._told = None
 
     def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
         """Integrate with a signed gain in 1/s from the present output on.
@@ -111,11 +117,35 @@ class BoundServo:
             )
         if not self._prepared:
             self.prepare()
-        self._module.setpoint = round(setpoint_v, 3)
-        self._module.proportional_gain = proportional
+        # On a serial line a setting costs 80 ms: a gain that is raised while the loop is closed sends nothing else.
+        told = self._told if self._manual_v is None else None
+        if told is None or told[0] != setpoint_v:
+            self._module.setpoint = round(setpoint_v, 3)
+        if told is None or told[1] != proportional:
+            self._module.proportional_gain = proportional
         self._module.integral_gain = integral
-        self._module.close_loop()
-        self._manual_v = None
+        if told is None:
+            self._module.close_loop()
+        self._manual_v, self._told = None, (setpoint_v, proportional)
+
+    def setting(self) -> ServoSetting | None:
+        """Return set point and gain of a module that is closed as an integrator within our limits; None of another."""
+        module = self._module
+        as_we_do = (
+            module.closed
+            and module.integral_on
+            and module.internal_setpoint
+            and not (module.proportional_on or module.derivative_on or module.offset_on)
+            and self._limit.low <= module.lower_limit
+            and module.upper_limit <= self._limit.high
+        )
+        if not as_we_do:
+            return None
+        return ServoSetting(module.setpoint, module.proportional_gain * module.integral_gain)
+
+    def adopt(self) -> None:
+        """Go on from the loop as it is."""
+        self._prepared, self._manual_v, self._told = True, None, None
 
     def output_v(self) -> float:
         """Return the output in V, read from the module; its monitor is up to half a second old."""
@@ -194,13 +224,16 @@ class BoundPiezo:
         """Go to `volts` in steps.
 
         The set point cannot be read back, so an unknown start is taken from the measured output, less what the
-        servo adds to it.
+        servo adds to it. Where that says that the piezo is there already it is told so in one step: the same set point
+        again moves nothing, and a loop that holds goes on holding.
         """
         self._limit.check(volts)
         start = self._channel.commanded_voltage
         if start is None:
             measured = self._channel.measured_voltage - self._external_v()
             start = min(max(measured, self._limit.low), self._limit.high)
+            if abs(start - volts) < MEASURED_WITHIN_V:
+                start = volts
         steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
         for value in np.linspace(start, volts, steps + 1)[1:]:
             self._channel.voltage = float(value)

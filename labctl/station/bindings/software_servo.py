@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +17,7 @@ from labctl.errors import BadReply, LabError, LimitError
 from labctl.station.bindings.biquad import Law, Memory, OutputLimits, advance, integrator
 from labctl.station.clock import Clock, Registration, wait_out
 from labctl.station.limits import Limit
-from labctl.station.roles import ServoState
+from labctl.station.roles import ServoSetting, ServoState
 
 DEADLINE_PERIODS: Final = 2.0  # where no deadline was given
 MOST_LOST_STEPS: Final = 3
@@ -136,14 +136,16 @@ class SoftwareServo:
 
         Raises `LimitError` before anything moves.
         """
+        return np.array(list(self.sweeping(outputs_v, read)))
+
+    def sweeping(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> Iterator[float]:
+        """Do what `sweep` does one voltage at a time."""
         for volts in (float(np.min(outputs_v)), float(np.max(outputs_v))):
             self._limit.check(volts)
         self.hold()
-        readings = np.empty(len(outputs_v))
-        for i, volts in enumerate(outputs_v):
+        for volts in outputs_v:
             self._ramp_to(float(volts))
-            readings[i] = read()
-        return readings
+            yield read()
 
     def hold(self) -> None:
         """Open the loop where it is; nothing is put out once this has returned."""
@@ -213,6 +215,13 @@ class SoftwareServo:
             self._last_step_at = self._clock.now()
             self._closed = True
             self._registration = self._clock.every(self._period_s, self._step, f"{self.name} servo")
+
+    def setting(self) -> ServoSetting | None:
+        """Return None: a loop of this program does not outlive it, so there is none to take over."""
+        return None
+
+    def adopt(self) -> None:
+        """Nothing: see `setting`."""
 
     def state(self) -> ServoState:
         """Return the state, with a fresh reading of the input; raises what the input raises."""

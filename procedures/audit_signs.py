@@ -21,7 +21,7 @@ from labctl.station.roles import ToneSource
 from procedures.base import LabProcedure
 from procedures.frequencies import KEEP_AWAY_HZ, resonances_hz
 from procedures.sign_verdict import as_one, complaints, evidence, remarks
-from procedures.traces import LOOK_S, TRIES, open_beams
+from procedures.traces import TRIES, open_beams
 
 TONE = "phase_calibration"
 BELOW_RESONANCES_HZ = 60e3  # where the noise beside the tone is read, no membrane moves
@@ -50,9 +50,9 @@ class AuditSigns(LabProcedure):
     DATA_COLUMNS = ["Sensor", "Sign", "Tone share", "Signal to noise"]
 
     def expected_s(self) -> float:
-        """Return the time of the records and of two looks at the loops, in s."""
+        """Return the time of the records and of a look at every fringe, in s."""
         sensors = self.on_bench.station.file.station.sensors
-        return float(2 * self.records * RECORD_S + 2 * (sensors + 2) * LOOK_S)
+        return float(2 * (self.records * RECORD_S + SETTLE_S) + sensors * OFFSET_READINGS * OFFSET_PERIOD_S)
 
     def measure(self) -> None:
         """Raises `LockError` that names every detector with a wrong sign or none, `AnalysisRefused` where the tone
@@ -117,18 +117,20 @@ class AuditSigns(LabProcedure):
         self, tone: ToneSource, frequencies: Sequence[float], loops: Sequence[HomodyneLock]
     ) -> tuple[list[TonePhasors], list[float]]:
         """Return the tones, and the offset of each fringe from its quadrature in rad, taken while every loop held."""
-        needs = [*self.on_bench.loops.source, *loops]
+        bench = self.on_bench
+        needs = [*bench.loops.source, *loops]
         for attempt in range(1, TRIES + 1):
             self.ensure_locked(needs)
-            with _switched_off_afterwards(tone):
-                tones = [self._measured(tone, frequency, loops) for frequency in frequencies]
-                offsets_rad = [self._offset_rad(loop) for loop in loops]
-            lost = [verdict.reason for loop in loops if not (verdict := loop.verify()).locked]
-            if not lost:
+            with bench.supervisor.watch([loop.name for loop in needs]) as watch:
+                with _switched_off_afterwards(tone):
+                    tones = [self._measured(tone, frequency, loops) for frequency in frequencies]
+                    offsets_rad = [self._offset_rad(loop) for loop in loops]
+                verdict = watch.verdict()
+            if verdict.locked:
                 return tones, offsets_rad
-            self.event("warning", f"The records of try {attempt} are of no use: {lost[0]}")
+            self.event("warning", f"The records of try {attempt} are of no use: {verdict.reason}")
         raise LockError(
-            f"A homodyne loop was lost in each of {TRIES} tries; last: {lost[0]}", remedy="See the events of the run."
+            f"A lock was lost in each of {TRIES} tries; last: {verdict.reason}", remedy="See the events of the run."
         )
 
     def _measured(self, tone: ToneSource, frequency_hz: float, loops: Sequence[HomodyneLock]) -> TonePhasors:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from pymeasure.experiment import Parameter
 
+from procedures.align_sensor import AlignSensor
 from procedures.audit_signs import AuditSigns
 from procedures.base import LabProcedure
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
+from procedures.lock_all import LockAll
 from procedures.lock_homodyne import LockHomodyne
 from procedures.lock_source import LockSource
 from procedures.loop_noise import MeasureLoopNoise
@@ -21,7 +23,9 @@ from procedures.warm_oven import WarmOven
 PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "warm_oven": WarmOven,
     "lock_source": LockSource,
+    "lock_all": LockAll,
     "noise_floor": NoiseFloor,
+    "align_sensor": AlignSensor,
     "lock_homodyne": LockHomodyne,
     "loop_noise": MeasureLoopNoise,
     "individual_spectrum": IndividualSpectrum,

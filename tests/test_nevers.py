@@ -31,7 +31,7 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.estimation",),
     ("labctl.simulation",),
     ("labctl.station",),
-    ("labctl.locks",),
+    ("labctl.locks", "labctl.alignment"),
     ("labctl.store",),
     ("labctl.report",),
     ("procedures",),

@@ -11,6 +11,9 @@ from typing import Protocol
 from labctl.spectra.estimate import Estimate
 from labctl.station.roles import Picomotor
 
+UNKNOWN_RATIO = Estimate(1.0, 0.5)
+UNKNOWN_BACKLASH = Estimate(10.0, 20.0, "steps")
+
 Objective = Callable[[], Estimate]
 """One reading of what is to be greatest, proportional to power: transmission, or visibility squared."""
 
@@ -53,8 +56,8 @@ class StepHint:
     steps forward from the top to where the power has fallen to 1/e, None before the top was crossed.
     """
 
-    ratio: Estimate = Estimate(1.0, 0.5)
-    backlash: Estimate = Estimate(10.0, 20.0, "steps")
+    ratio: Estimate = UNKNOWN_RATIO
+    backlash: Estimate = UNKNOWN_BACKLASH
     width: float | None = None
 
     def forward(self, distance: float, *, reversed_: bool = True) -> int:

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from labctl.alignment.axes import StepHint
-from labctl.alignment.search import COARSE, Path
+from labctl.alignment.knob import Knob
 from labctl.spectra.estimate import Estimate
 
 GROWTH = 1.4
 LARGEST_STEP = 3.0  # of the first
 CLEAR_SIGMAS = 3.0  # a change of the power that is less clear is looked at for longer
 CLEARER = 0.01  # to this relative sigma
-
-
-class Knob(Protocol):
-    """What is climbed: an axis, or an axis whose partner is set anew after every move."""
-
-    name: str
-    hint: StepHint
-    path: Path
-
-    def move(self, steps: int) -> None:
-        """Turn by `steps`."""
-        ...
-
-    def look(self, relative_sigma: float = COARSE) -> Estimate:
-        """Return the power here."""
-        ...
-
-    @property
-    def turned(self) -> int:
-        """Return the direction of the last move."""
-        ...
 
 
 def climb(knob: Knob, first_step: float, smallest_step: float, *, least_rise: float = 0.0) -> Estimate:
@@ -55,6 +31,8 @@ def climb(knob: Knob, first_step: float, smallest_step: float, *, least_rise: fl
             crossed = crossed or rose or direction < 0
             step = step / 2.0 if crossed else step
             direction = -direction
+            if not crossed or step >= smallest_step:
+                knob.path.forget()  # what stays is the last leg, over the top
         here = there
         highest = max(highest, here, key=lambda power: power.value)
     return highest

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from labctl.alignment.axes import StepHint
 from labctl.alignment.climb import climb
+from labctl.alignment.knob import AxisKnob
 from labctl.alignment.peak import peak
-from labctl.alignment.search import FINE, SIGNAL_SIGMAS, AxisKnob, Search
+from labctl.alignment.search import FINE, Search, is_lit
 from labctl.errors import LockError
 from labctl.spectra.estimate import Estimate
 
@@ -40,9 +41,7 @@ def align_axes(search: Search, knobs: Sequence[AxisKnob], first_step: float) -> 
         highest = climb(knob, first_step, ONE_CROSSING * first_step)
         peak(knob, first_step, highest.value)
     polish(search, knobs, first_step)
-    return Alignment(
-        before, search.look(FINE), search.moves, search.readings, {knob.name: knob.hint for knob in knobs}
-    )
+    return Alignment(before, search.look(FINE), search.moves, search.readings, {knob.name: knob.hint for knob in knobs})
 
 
 def polish(search: Search, knobs: Sequence[AxisKnob], step: float) -> None:
@@ -59,7 +58,7 @@ def polish(search: Search, knobs: Sequence[AxisKnob], step: float) -> None:
 
 def require_light(power: Estimate) -> None:
     """Raise `LockError` where a reading is not above its noise."""
-    if power.value < SIGNAL_SIGMAS * power.sigma:
+    if not is_lit(power):
         raise LockError(
             f"There is no light to align on: {power}.", remedy="Open the beams, or search for it with a raster."
         )

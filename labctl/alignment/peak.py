@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from labctl.alignment.climb import GROWTH, Knob, turn_by
+from labctl.alignment.climb import GROWTH, LARGEST_STEP, turn_by
+from labctl.alignment.knob import Knob
 from labctl.alignment.play import learn_steps
 from labctl.alignment.search import FINE
 from labctl.alignment.vertex import FEWEST_POINTS, NEAR_TOP, Vertex, fit_vertex
@@ -23,9 +24,10 @@ RETURNED = 0.98  # of the fitted top
 TRIES = 3
 MOST_POINTS = 30
 WELL_KNOWN = 0.02  # relative sigma of a step ratio that is good enough to go back by
-LEGS = 4.0  # steps behind the top are this part of its width
-FIRST_STRIDE = 0.2  # first steps of a line, over those that led back from the top: they may be far smaller
-SLOW = 0.06  # and grow where the power changes by less from point to point, on a flank
+STEPS_IN_WIDTH = 4.0  # behind the top
+FIRST_STRIDE = 0.2  # first steps of a line, over those that led back from the top, which may be far smaller
+SLOW = 0.06  # strides grow on a flank where the power changes by less from point to point
+LEAST_WAY = 0.25  # of the last move counts as the way back, however much of it was undone
 
 
 def peak(knob: Knob, step: float, highest: float = 0.0) -> Vertex:
@@ -57,7 +59,8 @@ def cross(knob: Knob, step: float, highest: float = 0.0) -> tuple[Vertex, int]:
     refused: AnalysisRefused | None = None
     stride = 0.0
     for _ in range(TRIES):
-        knob.path.forget()
+        if knob.turned > 0:  # else what came before is part of the way back
+            knob.path.forget()
         went = _retreat(knob, step, highest)
         if knob.hint.width:
             stride = knob.hint.distance(EDGE_FALL) * 2.0 / POINTS_ABOVE_EDGE
@@ -83,7 +86,7 @@ def cross(knob: Knob, step: float, highest: float = 0.0) -> tuple[Vertex, int]:
 def _return_to(knob: Knob, vertex: Vertex) -> bool:
     """Go back over the top by signal and come up to it in the + sense; False where the power is below 0.98 of it."""
     for _ in range(TRIES):
-        _retreat(knob, vertex.width.value / LEGS, vertex.top.value, edge=NEAR_EDGE)
+        _retreat(knob, vertex.width.value / STEPS_IN_WIDTH, vertex.top.value, edge=NEAR_EDGE)
         fall = math.log(vertex.top.value / _lit(knob.look(LINE)))
         knob.move(knob.hint.forward(knob.hint.distance(fall)))
         power = knob.look(FINE)
@@ -99,6 +102,8 @@ def _retreat(knob: Knob, step: float, top: float, *, edge: float = EDGE) -> floa
     Where the width of the top is known the first move goes there in one, as the signal says where it begins.
     """
     last = knob.look()
+    if knob.turned < 0 and last.value < edge * top:  # it came from beyond the top already
+        return max(step - _back_off(knob, round(step), GUARD * top, last), step * LEAST_WAY)
     highest, since = last.value, 0.0
     if knob.hint.width:
         beyond = knob.hint.distance(math.log(max(top, highest) / _lit(last)))
@@ -108,16 +113,17 @@ def _retreat(knob: Knob, step: float, top: float, *, edge: float = EDGE) -> floa
     else:
         jump = max(1, round(step))
         turn_by(knob, -jump)
+    longest = LARGEST_STEP * step
     for _ in range(MOST_POINTS):
         now = knob.look()
         since = 0.0 if now.value > highest else since + jump
         highest = max(highest, now.value)
         falling = now.value < last.value - 2.0 * math.hypot(now.sigma, last.sigma)
         if falling and now.value < edge * max(top, highest):
-            return since - _back_off(knob, jump, GUARD * max(top, highest), now)
+            return max(since - _back_off(knob, jump, GUARD * max(top, highest), now), jump * LEAST_WAY)
         last, jump = now, max(1, round(step))
         knob.move(-jump)
-        step *= GROWTH
+        step = min(GROWTH * step, longest)
     raise LockError(f"{knob.name}: the power does not fall behind the top.", remedy="Begin with larger steps.")
 
 

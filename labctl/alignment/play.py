@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labctl.alignment.axes import StepHint
-from labctl.alignment.search import Path
+from labctl.alignment.knob import Path
 from labctl.alignment.vertex import NEAR_TOP, Vertex
 from labctl.spectra.acquisition import FloatArray
 from labctl.spectra.estimate import Estimate
@@ -19,7 +19,8 @@ RATIO_BOUNDS = (0.1, 5.0)
 RATIOS_TRIED = np.geomspace(0.2, 3.0, 40)
 UNKNOWN = 0.1  # relative sigma of a ratio that has to be looked for
 LARGEST_BACKLASH = 500.0  # steps
-LEAST_ERROR = 1e-3  # of ln P
+LEAST_BACKLASH = 1e-3  # steps
+STEP_SCATTER = 0.05  # of the size of one step, from step to step
 
 
 def travel(moves: Sequence[int], ratio: float, backlash: float, before: int = 1) -> FloatArray:
@@ -47,7 +48,10 @@ def learn_steps(path: Path, line_began: int, vertex: Vertex, hint: StepHint) -> 
     near = [(at, p) for at, p in path.looks if p.value > NEAR_TOP * vertex.top.value]
     index = np.array([at for at, _ in near])
     log_power = np.log([p.value for _, p in near])
-    error = np.maximum([p.relative_sigma for _, p in near], LEAST_ERROR)
+    driven = np.concatenate([[0.0], np.cumsum(np.abs(path.moves))])
+    apart = STEP_SCATTER * np.sqrt(np.abs(driven[index] - driven[line_began]))
+    slope = 2.0 * np.sqrt(np.maximum(math.log(vertex.top.value) - log_power, 0.0)) / vertex.width.value
+    error = np.hypot([p.relative_sigma for _, p in near], slope * apart)
     expected = np.array([0.0, 0.0, 0.0, hint.ratio.value, hint.backlash.value])
     sigma = np.array(
         [
@@ -74,7 +78,7 @@ def learn_steps(path: Path, line_began: int, vertex: Vertex, hint: StepHint) -> 
         start[3] = min(RATIOS_TRIED, key=cost)
     low = [-np.inf, -1.0, -np.inf, RATIO_BOUNDS[0], 0.0]
     high = [np.inf, 1.0, np.inf, RATIO_BOUNDS[1], LARGEST_BACKLASH]
-    start[4] = max(start[4], LEAST_ERROR)
+    start[4] = max(start[4], LEAST_BACKLASH)
     fit = least_squares(residual, start, bounds=(low, high), x_scale=sigma)
     covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * max(1.0, 2.0 * fit.cost / max(1, len(near)))
     ratio_sigma, backlash_sigma = np.sqrt(np.diag(covariance)[3:])

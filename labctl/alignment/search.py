@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labctl.alignment.axes import Axis, Objective, StepHint
+from labctl.alignment.axes import Axis, Objective
 from labctl.errors import LockError
 from labctl.spectra.estimate import Estimate
 
 COARSE = 0.03  # relative sigma of a look that only tells uphill from downhill
 FINE = 0.005  # of one that decides
 MOST_READINGS = 12  # of one look
-SIGNAL_SIGMAS = 3.0  # what is weaker is no light
+SIGNAL_SIGMAS = 5.0  # what is weaker is no light
 DARK_READINGS = 2  # and is not averaged further
+DARK_LOOKS = 8  # in a row, where there had been light
+NOTHING = Estimate(0.0, 0.0)
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Search:
 
     `moving` makes the context in which a motor runs: whoever uses the light holds it there. `on_look` is told the
     number of moves so far and the power found.
-    Raises `LockError` once `most_moves` were made; the mirrors stay where they are.
+    Raises `LockError` once `most_moves` or `most_steps` were made, or the light went out for good; the mirrors stay
+    where they are.
     """
 
     power: Objective
@@ -34,21 +37,26 @@ class Search:
     moving: Callable[[], AbstractContextManager[None]] = nullcontext
     on_look: Callable[[int, Estimate], None] = lambda moves, power: None
     most_moves: int = 2000
+    most_steps: int = 1_000_000
     moves: int = 0
+    steps: int = 0
     readings: int = 0
-    best: Estimate = Estimate(0.0, 0.0)
+    best: Estimate = NOTHING
     _here: list[Estimate] = field(default_factory=list)
+    _dark_looks: int = 0
 
     def move(self, axis: Axis, steps: int) -> None:
         """Turn `axis` by `steps`."""
         self.check_stop()
-        if self.moves >= self.most_moves:
+        if self.moves >= self.most_moves or self.steps + abs(steps) > self.most_steps:
             raise LockError(
-                f"The alignment was not done after {self.moves} moves; it had reached {self.best.value:.3g}.",
+                f"The alignment was not done after {self.moves} moves and {self.steps} steps; the highest power was "
+                f"{self.best.value:.3g}.",
                 remedy="Look whether the light is steady and every motor turns its mirror.",
             )
         self._here.clear()
         self.moves += 1
+        self.steps += abs(steps)
         with self.moving():
             axis.move(steps)
 
@@ -60,6 +68,12 @@ class Search:
             self._here.append(self.power())
             self.readings += 1
         power = mean_of(self._here)
+        self._dark_looks = 0 if is_lit(power) else self._dark_looks + 1
+        if self._dark_looks >= DARK_LOOKS and is_lit(self.best):
+            raise LockError(
+                f"The light went out: {power.value:.2g}, after {self.best.value:.2g} before.",
+                remedy="Look whether a beam is blocked or its source lost its lock; else search with a raster.",
+            )
         if power.value > self.best.value:
             self.best = power
         self.on_look(self.moves, power)
@@ -71,57 +85,14 @@ class Search:
         if len(self._here) >= MOST_READINGS:
             return True
         power = mean_of(self._here)
-        if power.value < SIGNAL_SIGMAS * power.sigma:
+        if not is_lit(power):
             return len(self._here) >= DARK_READINGS
         return power.relative_sigma <= relative_sigma
 
 
-class AxisKnob:
-    """One axis as a climb sees it: it moves, it is looked at, and it remembers the path since it was last asked to
-    forget."""
-
-    def __init__(self, search: Search, axis: Axis, hint: StepHint | None = None) -> None:
-        self.name = axis.name
-        self.hint = hint or StepHint()
-        self.path = Path()
-        self.search = search
-        self._axis = axis
-
-    def move(self, steps: int) -> None:
-        """Turn by `steps`."""
-        self.search.move(self._axis, steps)
-        self.path.moves.append(steps)
-
-    def look(self, relative_sigma: float = COARSE) -> Estimate:
-        """Return the power here."""
-        power = self.search.look(relative_sigma)
-        self.path.looks.append((len(self.path.moves), power))
-        return power
-
-    @property
-    def turned(self) -> int:
-        """Return the direction of the last move, +1 before the first: every alignment ends forwards."""
-        return self.path.turned
-
-
-@dataclass
-class Path:
-    """Moves of one axis in steps, and what was seen: (number of moves before, power)."""
-
-    moves: list[int] = field(default_factory=list)
-    looks: list[tuple[int, Estimate]] = field(default_factory=list)
-    before: int = 1  # direction of the move before the first
-
-    @property
-    def turned(self) -> int:
-        """Return the direction of the last move."""
-        return int(math.copysign(1, self.moves[-1])) if self.moves else self.before
-
-    def forget(self) -> None:
-        """Begin anew here: what was done so far is told by something else that moved meanwhile."""
-        self.before = self.turned
-        self.moves.clear()
-        self.looks.clear()
+def is_lit(power: Estimate) -> bool:
+    """Return whether a power stands clear of its noise."""
+    return power.value > SIGNAL_SIGMAS * power.sigma
 
 
 def mean_of(readings: Sequence[Estimate]) -> Estimate:

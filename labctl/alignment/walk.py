@@ -1,5 +1,5 @@
-"""Walk a beam with two mirrors whose axes make good most of what the other does: move one, set the other anew, and judge
-by what it reached."""
+"""Walk a beam with two mirrors whose axes make good most of what the other does: move one, set the other anew, and
+judge by what it reached."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from labctl.alignment.axes import StepHint
 from labctl.alignment.climb import climb
+from labctl.alignment.knob import AxisKnob, Path
 from labctl.alignment.mirror import ONE_CROSSING, Alignment, require_light
 from labctl.alignment.peak import cross, peak
-from labctl.alignment.search import COARSE, FINE, AxisKnob, Path, Search
+from labctl.alignment.search import COARSE, FINE, Search
 from labctl.spectra.estimate import Estimate
 
 WORTH_WALKING = 0.002  # relative rise of the power, the inner axis set anew, for which an outer step is kept
@@ -49,8 +50,7 @@ class PairKnob:
         if self._here is None:
             vertex, _ = cross(self._inner, self.step(FIRST_FALL), self._height)
             self._here, self._height = vertex.top, vertex.top.value
-        if not self.path.looks or self.path.looks[-1][0] != len(self.path.moves):
-            self.path.looks.append((len(self.path.moves), self._here))
+        self.path.saw(self._here)
         return self._here
 
     def step(self, fall: float) -> float:
@@ -82,6 +82,4 @@ def walk_pairs(search: Search, pairs: Sequence[tuple[AxisKnob, AxisKnob]], first
         highest = climb(pair, first, ONE_CROSSING * first, least_rise=WORTH_WALKING)
         peak(pair, first, highest.value)
         peak(inner, first_step)
-    return Alignment(
-        before, search.look(FINE), search.moves, search.readings, {knob.name: knob.hint for knob in knobs}
-    )
+    return Alignment(before, search.look(FINE), search.moves, search.readings, {knob.name: knob.hint for knob in knobs})

@@ -27,6 +27,7 @@ from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
 from procedures.night import NightResult, Plan, run_night
 from procedures.overnight import StopRequest
 
+IN_PLACE_OF = {"lock_all": "lock_source"}  # what the recipe has in place of a procedure that it has not
 HEADLINES = ("joint.raw_db", "joint.digital_db", "joint.rephased_db", "individual.mean_db", "source.squeezing_db")
 
 
@@ -205,7 +206,8 @@ def _needed_by(recipe: Recipe, file: StationFile, procedure: str, sensor: object
     """Return the steps of the recipe that come before `procedure` on a cold table, in their order."""
     steps = recipe.expand(file.station.sensors)
     by_name = {step.name: step for step in steps}
-    chosen = [s for s in steps if s.procedure == procedure and s.sensor in (None, sensor or 1)]
+    place = IN_PLACE_OF.get(procedure, procedure)
+    chosen = [s for s in steps if s.procedure == place and s.sensor in (None, sensor or 1)]
     if not chosen:
         return ()
     wanted: set[str] = set()

@@ -16,12 +16,14 @@ from scipy.stats import chi2
 
 from labctl.errors import AnalysisRefused
 from labctl.estimation.estimate import Estimate
-from labctl.estimation.fringe import FringeFit
-from labctl.estimation.parametric_gain import ParametricGain, parametric_gain
+from labctl.estimation.fringe import fit_fringe
+from labctl.estimation.fringe_crests import fringe_crests
+from labctl.estimation.parametric_gain import ParametricGain, gain_from_levels
 from labctl.spectra.acquisition import FloatArray
 
 FEWEST_POINTS = 3
 POOR_FIT_PROBABILITY = 1e-4
+OTHER_SIGN_EVIDENCE = 16.0  # squared sigmas by which the other sign of the dispersion must fit better
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,10 @@ class Dispersion:
         """Return the double resonances from `low_c` to `high_c`, in degC, by their number: each half turn of the seed
         from `phase_rad` is one, and fringes of one parity have numbers of one parity."""
         first, last = sorted((self.phase_at(low_c) / math.pi, self.phase_at(high_c) / math.pi))
-        return {number: self._temperature(number) for number in range(math.ceil(first), math.floor(last) + 1)}
+        return {number: self.temperature(number) for number in range(math.ceil(first), math.floor(last) + 1)}
 
-    def _temperature(self, number: int) -> Estimate:
+    def temperature(self, number: int) -> Estimate:
+        """Return the double resonance of a number, in degC."""
         away_k = (self.phase_rad - number * math.pi) / self.rate_rad_per_k
         gradient = np.array([1.0, -away_k]) / self.rate_rad_per_k
         sigma_k = math.sqrt(float(gradient @ self.covariance @ gradient))
@@ -93,8 +96,9 @@ def fit_dispersion(looks: Sequence[LengthOffset], expected_rate: Estimate) -> Di
     """
     if not looks:
         raise AnalysisRefused("No look at the fringes of seed and pump is there.", remedy="Walk the length first.")
-    lines = [_line(looks, expected_rate.value * sign, expected_rate.sigma) for sign in (1.0, -1.0)]
-    return min(lines, key=lambda line: line[0])[1]
+    as_expected, expected = _line(looks, expected_rate.value, expected_rate.sigma)
+    otherwise, other = _line(looks, -expected_rate.value, expected_rate.sigma)
+    return other if otherwise + OTHER_SIGN_EVIDENCE < as_expected else expected
 
 
 def _line(looks: Sequence[LengthOffset], rate: float, rate_sigma: float) -> tuple[float, Dispersion]:
@@ -116,59 +120,90 @@ def _line(looks: Sequence[LengthOffset], rate: float, rate_sigma: float) -> tupl
     return distance, Dispersion(first.temperature_c, float(theta[0]), float(theta[1]), covariance)
 
 
-def seed_level(fit: FringeFit, dark_v: float = 0.0) -> SeedLevel:
-    """Take the seed's fringe against pump phase apart; `dark_v` is the reading without seed, in V.
+def seed_level(volts: FloatArray, signal: FloatArray, dark_v: float = 0.0) -> SeedLevel:
+    """Take the seed's fringe apart: `signal` (n,) in V against `volts` (n,) at the pump phase; `dark_v` is the reading
+    without seed, in V.
 
-    With the seed detuned by D, power follows from (1 + D^2 + x^2 + 2 x sqrt(1 + D^2) cos theta) / (1 + D^2 - x^2)^2: the
-    fringe of an amplifier on resonance with x' = x / sqrt(1 + D^2), lit with 1 / (1 + D^2), and its mean over phase is
-    (1 + x'^2) / (1 - x'^2)^2 of that light. Refuses a fringe deeper than its level.
+    With the seed detuned by D, power goes as (1 + D^2 + x^2 + 2 x sqrt(1 + D^2) cos theta) / (1 + D^2 - x^2)^2: the fringe
+    of an amplifier on resonance with x' = x / sqrt(1 + D^2), lit with 1 / (1 + D^2). Its extremes are 1 / (1 -+ x')^2 of
+    that light. Refuses a scan without a fringe that stands out.
     """
-    gain = parametric_gain(_above(fit, dark_v))
-    x, mean = gain.x, fit.offset.value - dark_v
-    value = mean * (1.0 - x.value**2) ** 2 / (1.0 + x.value**2)
-    slope = 4.0 * x.value / (1.0 - x.value**2) + 2.0 * x.value / (1.0 + x.value**2)
-    relative = math.hypot(fit.offset.sigma / mean, slope * x.sigma)
-    return SeedLevel(gain, Estimate(value, value * relative, "V", "seed without pump"))
+    crest, trough = (_above(level, dark_v) for level in fringe_crests(fit_fringe(volts, signal), volts, signal))
+    gain = gain_from_levels(crest, trough)
+    x = gain.x.value
+    root_crest, root_trough = math.sqrt(crest.value), math.sqrt(trough.value)
+    # 1 / sqrt(G) is 1 - x and 1 + x: their mean is the light alone
+    root = 2.0 * root_crest * root_trough / (root_crest + root_trough)
+    relative = math.hypot((1.0 - x) * crest.relative_sigma, (1.0 + x) * trough.relative_sigma) / 2.0
+    return SeedLevel(gain, Estimate(root**2, root**2 * relative, "V", "seed without pump"))
 
 
-def _above(fit: FringeFit, dark_v: float) -> FringeFit:
-    """Return the fit with its level counted from `dark_v`."""
-    offset = fit.offset
-    lifted = {**fit.parameters, "offset": Estimate(offset.value - dark_v, offset.sigma, offset.unit)}
-    return FringeFit(
-        lifted, fit.covariance, fit.names, fit.chi2_per_dof, fit.p_value, fit.reason, fit.middle_v, fit.fringes
-    )
+def _above(level: Estimate, dark_v: float) -> Estimate:
+    return Estimate(level.value - dark_v, level.sigma, level.unit)
+
+
+def mean_level(levels: Sequence[SeedLevel]) -> SeedLevel:
+    """Return the mean of several looks at one place, which must not be none."""
+    gain = ParametricGain(_mean([level.gain.x for level in levels]))
+    return SeedLevel(gain, _mean([level.unpumped for level in levels]))
+
+
+def _mean(values: Sequence[Estimate]) -> Estimate:
+    first = values[0]
+    sigma = math.sqrt(sum(value.sigma**2 for value in values)) / len(values)
+    return Estimate(sum(value.value for value in values) / len(values), sigma, first.unit, first.convention)
 
 
 def resonance_temperature(temperatures_c: FloatArray, levels: Sequence[Estimate]) -> Estimate:
     """Temperature (degC) at which the seed is resonant: vertex of a parabola through 1 / `levels` (V) at
     `temperatures_c` (n,).
 
-    The level without pump is a Lorentzian in temperature, so its inverse is a parabola exactly; the gain itself is not:
-    phase matching tilts it, by some ten millikelvin. Refuses fewer than 3 points, a parabola that opens downwards, and
-    a vertex outside the points.
+    The level without pump is a Lorentzian in temperature, so its inverse is a parabola exactly; the gain is not: phase
+    matching tilts it, by some ten millikelvin. Refuses fewer than 3 points, points without a resonance, and one outside
+    the points.
     """
     t = np.asarray(temperatures_c, dtype=np.float64)
-    if len(t) < FEWEST_POINTS or len(t) != len(levels):
-        raise AnalysisRefused(f"A parabola needs {FEWEST_POINTS} points, not {len(t)}.")
-    middle = float(t.mean())
-    y = np.array([1.0 / level.value for level in levels])
-    sigma = np.array([level.relative_sigma for level in levels]) * y
-    design = np.vander(t - middle, 3) / sigma[:, None]
-    inverse = np.linalg.inv(design.T @ design)
-    c, b, a = inverse @ design.T @ (y / sigma)
-    if c <= 0.0 or b * b - 4.0 * a * c >= 0.0:
-        raise AnalysisRefused("The seed has no resonance about this temperature.", remedy="Search anew.")
-    vertex_k = -b / (2.0 * c)
-    if not t.min() - middle <= vertex_k <= t.max() - middle:
+    values, sigmas = (np.array([getattr(level, name) for level in levels]) for name in ("value", "sigma"))
+    line = lorentzian_line(t, values, sigmas)
+    if not t.min() <= line.centre <= t.max():
         raise AnalysisRefused(
-            f"The resonance of the seed is outside {t.min():.3f} to {t.max():.3f} degC.",
+            f"The resonance of the seed is not within {t.min():.3f} to {t.max():.3f} degC.",
             remedy="Repeat about where it is.",
         )
-    residual = float((((design @ np.array([c, b, a])) - y / sigma) ** 2).sum())
-    dof = len(t) - 3
-    # what the points scatter more than their sigmas say is in the uncertainty
+    return Estimate(line.centre, line.sigma, "degC", "resonance of the seed with the pump held resonant")
+
+
+@dataclass(frozen=True)
+class LorentzianLine:
+    """Centre with its standard uncertainty, half width at half maximum, and height."""
+
+    centre: float
+    sigma: float
+    half_width: float
+    height: float
+
+
+def lorentzian_line(position: FloatArray, level: FloatArray, sigma: FloatArray) -> LorentzianLine:
+    """Fit h / (1 + ((x - x0) / w)^2) to points (n,) about its top, as the parabola that its inverse is.
+
+    What the points scatter more than their `sigma` says widens the uncertainty. Refuses fewer than 3 points, levels that
+    are not positive, and points without a maximum.
+    """
+    if len(position) < FEWEST_POINTS or len(position) != len(level):
+        raise AnalysisRefused(f"A resonance needs {FEWEST_POINTS} points, not {len(position)}.")
+    if not (level > 0.0).all():
+        raise AnalysisRefused("The seed is dark.", remedy="Check its beam.")
+    middle = float(np.mean(position))
+    weight = level**2 / sigma
+    design = np.vander(position - middle, 3) * weight[:, None]
+    inverse = np.linalg.pinv(design.T @ design)
+    c, b, a = (float(term) for term in inverse @ design.T @ (weight / level))
+    lowest = a - b * b / (4.0 * c) if c > 0.0 else 0.0
+    if lowest <= 0.0:
+        raise AnalysisRefused("The seed has no resonance there.", remedy="Search anew.")
+    residual = float(((design @ np.array([c, b, a]) - weight / level) ** 2).sum())
+    dof = len(position) - 3
     excess = residual / dof if dof and chi2.sf(residual, dof) < POOR_FIT_PROBABILITY else 1.0
     gradient = np.array([b / (2.0 * c * c), -1.0 / (2.0 * c), 0.0])
-    sigma_k = math.sqrt(float(gradient @ inverse @ gradient) * excess)
-    return Estimate(middle + vertex_k, sigma_k, "degC", "resonance of the seed with the pump held resonant")
+    spread = math.sqrt(float(gradient @ inverse @ gradient) * excess)
+    return LorentzianLine(middle - b / (2.0 * c), spread, math.sqrt(lowest / c), 1.0 / lowest)

@@ -31,10 +31,17 @@ LARGEST_RELATIVE_SIGMA = 0.2  # of a unity gain that is worth telling
 LARGEST_SHARE = 0.7  # of the full gain that the other record may have
 RESONANCE_EVIDENCE = 25.0  # by how much chi^2 must fall for a resonance to be believed: five sigma
 DELAY_SCALE_S = 1e-6
+DELAY_START = 1.0  # in its scale; a delay is never below 0
 RESONANCE_STARTS = (4.0, 8.0, 16.0, 32.0)  # times the unity gain
 QUALITY_START = 4.0
-LARGEST_QUALITY = 300.0
 POOR_FIT_PROBABILITY = 1e-3
+NAMES = ("ln integrator", "delay in us", "ln resonance", "ln quality")
+STARTS = 40
+BEYOND = 10.0  # how far out of the band a fit may look
+LOG_QUALITY = (math.log(0.5), math.log(300.0))
+LONGEST_DELAY = 0.25  # turns at the lowest frequency
+GATHERED_PER_OCTAVE = 60
+STEPS = (1e-4, 1e-2, 1e-4, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -119,19 +126,17 @@ def gain_from_noise(full: NoiseSpectrum, other: NoiseSpectrum, share: float, ban
     first, second = full.within(band), other.within(band)
     if first.frequency_hz.shape != second.frequency_hz.shape:
         raise AnalysisRefused("Spectra at different frequencies.", remedy="Record both with the same settings.")
-    f, edges = first.frequency_hz, _band_edges(first)
-    seen = np.add.reduceat(first.psd, edges)
-    sigma2 = (
-        _band_sigma2(first, edges) / seen**2 + _band_sigma2(second, edges) / np.add.reduceat(second.psd, edges) ** 2
-    )
+    edges = _band_edges(first)
+    seen, before = (np.add.reduceat(part.psd, edges) for part in (first, second))
+    sigma = np.sqrt(_band_sigma2(first, edges) / seen**2 + _band_sigma2(second, edges) / before**2)
+    f, power, starts = _gathered(second, edges)
 
     def residuals(model: LoopModel) -> FloatArray:
         gain = model.gain(f)
         ratio = np.abs((1.0 + share * gain) / (1.0 + gain)) ** 2
-        return np.asarray(np.log(seen / np.add.reduceat(second.psd * ratio, edges)) / np.sqrt(sigma2))
+        return np.asarray(np.log(seen / np.add.reduceat(power * ratio, starts)) / sigma)
 
-    starts = np.geomspace(max(4.0 * f[0], 0.02 * f[-1]), 0.7 * f[-1], 12)
-    return fit_loop(residuals, starts, band)
+    return fit_loop(residuals, band)
 
 
 @dataclass(frozen=True)
@@ -174,28 +179,42 @@ def propose_gain(
     )
 
 
-def fit_loop(residuals: Callable[[LoopModel], FloatArray], starts: FloatArray, band: Band) -> LoopGainFit:
-    """Fit an integrator with delay; and with a resonance, which is kept where chi^2 falls by enough."""
-    plain = min(
-        (_solve(residuals, [math.log(start), 0.0]) for start in starts), key=lambda solution: float(solution.cost)
-    )
-    best = plain
-    centre = math.exp(plain.x[0])
+def fit_loop(residuals: Callable[[LoopModel], FloatArray], band: Band, clock_sigma_s: float = 0.0) -> LoopGainFit:
+    """Fit an integrator with delay; and with a resonance, which is kept where chi^2 falls by enough.
+
+    An error of `clock_sigma_s` in the delay is one of the unity gain as well: 1 + L is 1 - 2 pi f_u T - i f_u / f.
+    """
+
+    def cost(model: LoopModel) -> float:
+        return float(np.sum(residuals(model) ** 2))
+
+    start = min(np.geomspace(*band, STARTS), key=lambda f_u: cost(LoopModel(f_u, DELAY_START * DELAY_SCALE_S)))
+    plain = best = _solve(residuals, [math.log(start), DELAY_START], band)
     for ratio in RESONANCE_STARTS:
-        if ratio * centre < band[1]:
-            start = [*plain.x, math.log(ratio * centre), math.log(QUALITY_START)]
-            found = _solve(residuals, start)
+        centre = ratio * math.exp(plain.x[0])
+        if centre < band[1]:
+            found = _solve(residuals, [*plain.x, math.log(centre), math.log(QUALITY_START)], band)
             if found.cost < best.cost and band[0] < math.exp(found.x[2]) < band[1]:
                 best = found
     if 2.0 * (plain.cost - best.cost) < RESONANCE_EVIDENCE * max(1.0, 2.0 * best.cost / best.fun.size):
         best = plain
-    return _report(best, band)
+    return _report(best, band, clock_sigma_s / DELAY_SCALE_S)
 
 
-def _solve(residuals: Callable[[LoopModel], FloatArray], start: list[float]) -> Any:
-    lower = [-math.inf, -math.inf, -math.inf, math.log(0.5)][: len(start)]
-    upper = [math.inf, math.inf, math.inf, math.log(LARGEST_QUALITY)][: len(start)]
-    return least_squares(lambda theta: residuals(_model(theta)), start, bounds=(lower, upper), x_scale="jac")
+def _solve(residuals: Callable[[LoopModel], FloatArray], start: list[float], band: Band) -> Any:
+    size = len(start)
+    steps = np.diag(STEPS[:size])
+    slowest, fastest = math.log(band[0] / BEYOND), math.log(band[1] * BEYOND)
+    lowest = [slowest, 0.0, slowest, LOG_QUALITY[0]]
+    highest = [fastest, LONGEST_DELAY / (band[0] * DELAY_SCALE_S), fastest, LOG_QUALITY[1]]
+
+    def of(theta: FloatArray) -> FloatArray:
+        return residuals(_model(theta))
+
+    def slopes(theta: FloatArray) -> FloatArray:
+        return np.column_stack([(of(theta + step) - of(theta - step)) / (2.0 * step.sum()) for step in steps])
+
+    return least_squares(of, start, jac=slopes, bounds=(lowest[:size], highest[:size]), x_scale="jac")
 
 
 def _model(theta: FloatArray) -> LoopModel:
@@ -203,7 +222,7 @@ def _model(theta: FloatArray) -> LoopModel:
     return LoopModel(math.exp(theta[0]), float(theta[1]) * DELAY_SCALE_S, resonance)
 
 
-def _report(solution: Any, band: Band) -> LoopGainFit:
+def _report(solution: Any, band: Band, clock_sigma: float) -> LoopGainFit:
     theta, jacobian = solution.x, solution.jac
     dof = solution.fun.size - theta.size
     chi2_sum = float(2.0 * solution.cost)
@@ -211,10 +230,13 @@ def _report(solution: Any, band: Band) -> LoopGainFit:
         covariance = np.linalg.inv(jacobian.T @ jacobian) * max(1.0, chi2_sum / dof)
     except np.linalg.LinAlgError:
         raise AnalysisRefused("The data do not determine the loop.", remedy="Average longer.") from None
-    if not math.sqrt(max(covariance[0, 0], 0.0)) < LARGEST_RELATIVE_SIGMA or not band[0] < math.exp(theta[0]) < band[1]:
+    found_hz = math.exp(theta[0])
+    shift = np.array([-2.0 * math.pi * found_hz * DELAY_SCALE_S, 1.0, 0.0, 0.0])[: theta.size] * clock_sigma
+    covariance += np.outer(shift, shift)
+    relative = math.sqrt(max(covariance[0, 0], 0.0))
+    if not relative < LARGEST_RELATIVE_SIGMA or not band[0] < found_hz < band[1]:
         raise AnalysisRefused(
-            f"The data do not show the unity gain: {math.exp(theta[0]):.4g} Hz, within a factor of "
-            f"{math.exp(math.sqrt(max(covariance[0, 0], 0.0))):.3g}.",
+            f"The data do not show the unity gain: {found_hz:.4g} Hz, with a relative uncertainty of {relative:.2g}.",
             remedy="Change the gain more between the records, average longer, or look to higher frequencies.",
         )
     model = _model(theta)
@@ -234,7 +256,7 @@ def _report(solution: Any, band: Band) -> LoopGainFit:
     return LoopGainFit(
         parameters=parameters,
         covariance=covariance,
-        names=("ln integrator", "delay in us", "ln resonance", "ln quality")[: theta.size],
+        names=NAMES[: theta.size],
         chi2_per_dof=chi2_sum / dof,
         p_value=p_value,
         reason=""
@@ -245,13 +267,8 @@ def _report(solution: Any, band: Band) -> LoopGainFit:
 
 
 def _sigma(of: Callable[[LoopModel], float], theta: FloatArray, covariance: FloatArray) -> float:
-    steps = np.maximum(1e-4 * np.abs(theta), 1e-4)
-    slopes = np.array(
-        [
-            (of(_model(theta + h * e)) - of(_model(theta - h * e))) / (2.0 * h)
-            for h, e in zip(steps, np.eye(theta.size), strict=True)
-        ]
-    )
+    steps = np.diag(STEPS[: theta.size])
+    slopes = np.array([(of(_model(theta + step)) - of(_model(theta - step))) / (2.0 * step.sum()) for step in steps])
     return math.sqrt(max(0.0, float(slopes @ covariance @ slopes)))
 
 
@@ -266,6 +283,18 @@ def _band_edges(spectrum: NoiseSpectrum) -> npt.NDArray[np.intp]:
     if len(edges) < FEWEST_POINTS:
         raise AnalysisRefused(f"A spectrum of {f.size} points is too short to tell a loop from.")
     return np.array(edges)
+
+
+def _gathered(
+    spectrum: NoiseSpectrum, edges: npt.NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.intp]]:
+    """Power of neighbouring bins together, at their centre of gravity, and where the bands begin among them: a loop
+    does not change from one bin to the next."""
+    f = spectrum.frequency_hz
+    fine = np.searchsorted(f, 2.0 ** np.arange(math.log2(f[0]), math.log2(f[-1]), 1.0 / GATHERED_PER_OCTAVE))
+    groups = np.unique(np.concatenate([edges, fine[fine < f.size]]))
+    power = np.add.reduceat(spectrum.psd, groups)
+    return np.add.reduceat(spectrum.psd * f, groups) / power, power, np.searchsorted(groups, edges)
 
 
 def _band_sigma2(spectrum: NoiseSpectrum, edges: npt.NDArray[np.intp]) -> FloatArray:

@@ -174,7 +174,9 @@ def audit_signs(
         if clear[index] and index != reference:
             known = float(known_s[index] - known_s[reference])
             relative, chance, delay, misfit = _against(tones, index, reference, known, math.sqrt(2.0) * delay_sigma_s)
-        undecided = chance > 1.0 - LEAST_CONFIDENCE or misfit > WORST_MISFIT
+        if misfit > WORST_MISFIT or not clear[index]:
+            chance = 0.5
+        undecided = chance > 1.0 - LEAST_CONFIDENCE
         sight = Sight.DARK if not clear[index] else Sight.UNDECIDED if undecided else Sight.CLEAR
         share = float(strength[index] / max(seen[index], DARK_SHARE) / typical)
         signs.append(
@@ -182,7 +184,7 @@ def audit_signs(
                 detector,
                 sight,
                 relative if sight is Sight.CLEAR else 0,
-                chance if clear[index] else 0.5,
+                chance,
                 delay,
                 share,
                 float(snr[index]),

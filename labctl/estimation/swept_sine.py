@@ -12,6 +12,8 @@ from labctl.estimation.loop_gain import FEWEST_POINTS, ComplexArray, LoopGainFit
 from labctl.spectra.acquisition import FloatArray
 
 FEWEST_PIECES, MOST_PIECES = 4, 16  # of whole periods, over all records
+MODEL_RELATIVE_SIGMA = 0.01
+"""What an integrator with delay and the slope of an error signal that bends leave out, of each response."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,28 @@ def sine_response(
 
 
 def gain_from_swept_sine(
-    frequency_hz: FloatArray, response: ComplexArray, sigma: FloatArray, slope: float | None = None
+    frequency_hz: FloatArray, response: ComplexArray, sigma: FloatArray, *, clock_sigma_s: float = 0.0
 ) -> LoopGainFit:
     """Fit the loop from a sine injected at its actuator: `response` (n,) is the error signal per injected volt with the
     loop closed, `sigma` (n,) the uncertainty of its two parts each.
 
-    The response is D A(f) / (1 + L(f)), with A what actuator and delay do to the sine, and D the slope of the error
-    signal per injected volt: `slope` where it is known, else fitted; a sweep well past the unity gain shows it. Refuses
-    fewer than six points, and points that do not determine the unity gain within a fifth.
+    The response is D A(f) / (1 + L(f)), with A what actuator and delay do to the sine. The slope D of the error signal,
+    of either sign, is fitted, so the sweep has to reach well past the unity gain. The delay then shows in the phase of
+    A alone, together with what the start of the records is off that of the sine: `clock_sigma_s` is the uncertainty of
+    that, and moves the unity gain by 2 pi f_u of it. Refuses fewer than six points, and points that do not determine
+    the unity gain within a fifth.
     """
     f = np.asarray(frequency_hz, dtype=np.float64)
     closed = np.asarray(response, dtype=np.complex128)
     if f.ndim != 1 or f.shape != closed.shape or f.size < FEWEST_POINTS:
         raise AnalysisRefused(f"A loop gain needs {FEWEST_POINTS} frequencies with one response each, not {f.shape}.")
-    weight = 1.0 / np.asarray(sigma, dtype=np.float64)
+    weight = 1.0 / np.hypot(sigma, MODEL_RELATIVE_SIGMA * np.abs(closed))
 
     def residuals(model: LoopModel) -> FloatArray:
         gain = model.gain(f)
         shape = gain * (1j * f / model.integrator_hz) / (1.0 + gain)
-        size = slope
-        if size is None:
-            size = float(np.sum((shape.conj() * closed).real * weight**2) / np.sum(np.abs(shape * weight) ** 2))
-        off = (closed - size * shape) * weight
+        slope = np.sum((shape.conj() * closed).real * weight**2) / np.sum(np.abs(shape * weight) ** 2)
+        off = (closed - slope * shape) * weight
         return np.concatenate([off.real, off.imag])
 
-    return fit_loop(residuals, np.geomspace(f[0], f[-1], 12), (float(f[0]), float(f[-1])))
+    return fit_loop(residuals, (float(f[0]), float(f[-1])), clock_sigma_s)

@@ -45,8 +45,7 @@ LINEAR_BELOW: Final = 0.95  # of the amplitude: where the arcsine of the fringe 
 LARGEST_SHARE_BEYOND: Final = 1e-3  # ... and how many samples may be beyond
 SWING_LEAST: Final = 0.03  # of the amplitude, rms: a loop that swings does it by more
 ACTUATOR_RELATIVE_SIGMA: Final = 0.05  # a piezo moves less for a small voltage than a scan says: hysteresis
-SINE_POINTS: Final = 9
-SINE_RECORDS: Final = 2
+SINE_RECORDS: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +233,7 @@ def swept_sine_gain(
     Raises `AnalysisRefused` where the sine does not stand above the noise.
     """
     frequencies, responses, sigmas = [], [], []
-    for frequency_hz in sweep_frequencies(unity_gain_hz, SINE_POINTS):
+    for frequency_hz in sweep_frequencies(unity_gain_hz):
         check_stop()
         records, first = settled(injection.record(frequency_hz, amplitude_v, SINE_RECORDS))
         found = sine_response(records, injection.sample_rate_hz, frequency_hz, amplitude_v, first)
@@ -243,7 +242,10 @@ def swept_sine_gain(
         sigmas.append(found.sigma)
     if max(abs(r) for r in responses) < 3.0 * min(sigmas):
         raise AnalysisRefused("The sine does not show in the error signal.", remedy="Take a larger one; is it wired?")
-    return gain_from_swept_sine(np.array(frequencies), np.array(responses), np.array(sigmas))
+    clock_sigma_s = 1.0 / injection.sample_rate_hz
+    return gain_from_swept_sine(
+        np.array(frequencies), np.array(responses), np.array(sigmas), clock_sigma_s=clock_sigma_s
+    )
 
 
 def _with_scale(found: Estimate, relative_sigma: float, how: str) -> Estimate:

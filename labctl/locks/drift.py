@@ -16,20 +16,21 @@ class OutputDrift:
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self.rate_v_per_s = 0.0  # by least squares; 0 while there are too few looks
 
     def note(self, at: float, output_v: float) -> None:
         """Take one look, lab time in s."""
         self._looks.append((at, output_v))
         while at - self._looks[0][0] > LONGEST_S:
             self._looks.popleft()
+        self.rate_v_per_s = self._slope()
 
     def forget(self) -> None:
         """Begin anew: the loop was opened or hopped."""
         self._looks.clear()
+        self.rate_v_per_s = 0.0
 
-    @property
-    def rate_v_per_s(self) -> float:
-        """Return the drift by least squares, in V/s; 0 while there are too few looks."""
+    def _slope(self) -> float:
         count = len(self._looks)
         if count < FEWEST:
             return 0.0

@@ -3,7 +3,6 @@ scan board."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,9 +18,12 @@ from labctl.station.station import Station
 
 ADC_RATE_HZ: Final = 125e6
 DECIMATION: Final = 1024  # 122 kS/s, 134 ms: from 30 Hz to where piezos resonate
+SINE_DECIMATION: Final = 128  # 1 MS/s, 17 ms: a sample is what the records' start is off that of the sine
 FILL_POLLS: Final = 50
 SETTLED_SHARE: Final = 0.25  # of a record that is not used: what the start of a sine stirred up
 LARGEST_SINE_V: Final = 0.1
+SWEEP_OVER_UNITY_GAIN: Final = (0.3, 4.0)
+SWEEP_POINTS: Final = 9
 
 
 class ErrorRecorder(Protocol):
@@ -110,7 +112,7 @@ class SineInjection:
     @property
     def sample_rate_hz(self) -> float:
         """Samples per second of the records."""
-        return ADC_RATE_HZ / DECIMATION
+        return ADC_RATE_HZ / SINE_DECIMATION
 
     def record(self, frequency_hz: float, amplitude_v: float, count: int) -> NDArray[np.float64]:
         """Return `count` records of the error signal, shape (count, samples), in V; each begins where the sine is zero
@@ -129,7 +131,7 @@ class SineInjection:
         records = np.empty((count, BUFFER_SAMPLES))
         try:
             for row in records:
-                self._board.arm(DECIMATION, "AWG_PE")
+                self._board.arm(SINE_DECIMATION, "AWG_PE")
                 self._output.start()
                 _wait_until_filled(self._board, self._clock, BUFFER_SAMPLES / self.sample_rate_hz)
                 row[:] = self._board.read_records([self._error_input])[0]
@@ -172,9 +174,10 @@ def settled(records: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return records[:, first:], first
 
 
-def sweep_frequencies(centre_hz: float, points: int, octaves: float = 2.0) -> Sequence[float]:
-    """Return frequencies evenly spaced in the logarithm, `octaves` to either side of `centre_hz`."""
-    return [float(f) for f in centre_hz * 2.0 ** np.linspace(-octaves, octaves, points)]
+def sweep_frequencies(unity_gain_hz: float) -> list[float]:
+    """Return where to look at a loop of about this unity gain, in Hz: evenly spaced in the logarithm, further above it
+    than below, where the loop takes the sine away."""
+    return [float(f) for f in unity_gain_hz * np.geomspace(*SWEEP_OVER_UNITY_GAIN, SWEEP_POINTS)]
 
 
 def _wait_until_filled(board: RedPitaya, clock: Clock, seconds: float) -> None:

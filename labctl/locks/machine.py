@@ -21,6 +21,7 @@ WINDOW: Final = 10  # readings
 BAD_TO_CONFIRM: Final = 2  # bad readings in a row before the closer look that decides
 READINGS_TO_LOCK: Final = 10
 HOPPED_READINGS: Final = 3
+FAILED_LOOKS: Final = 2  # in a row, before an instrument counts as gone
 FAULT_RETRY_S: Final = 5.0
 UNWIND_SHARE: Final = 0.8  # of the range: from here a loop that can hops back as soon as it may
 URGENT_SHARE: Final = 0.92  # and from here at once
@@ -88,9 +89,11 @@ class LoopMachine:
         self._ladder: Sequence[Rung] = FIRST_TRIES
         self._rung = 0
         self._looks = 0
+        self._failed_looks = 0
         self._bad_in_a_row = 0
         self._first_bad_at = math.nan
         self._held_v = math.nan
+        self._was_found = False
 
     # ---- what others see --------------------------------------------------------------------------------------------
 
@@ -108,6 +111,11 @@ class LoopMachine:
     def carries_data(self) -> bool:
         """Return whether data of this moment may be believed."""
         return self.state is LockState.LOCKED
+
+    @property
+    def is_being_proven(self) -> bool:
+        """Return whether it was found closed, and the looks that prove it are not all in yet."""
+        return self._was_found and self.state is LockState.VERIFY
 
     @property
     def is_acquiring(self) -> bool:
@@ -149,6 +157,7 @@ class LoopMachine:
         self.wanted = True
         self._ladder, self._rung = LADDER, 0
         self._verify("Found closed, and taken over.")
+        self._was_found = True
         return True
 
     # ---- once a tick ------------------------------------------------------------------------------------------------
@@ -160,9 +169,13 @@ class LoopMachine:
             return
         try:
             self.last = self.loop.read()
+            self._failed_looks = 0
         except LabError as error:
-            self.fault(error)
-            return
+            self._failed_looks += 1
+            if self._failed_looks >= FAILED_LOOKS:  # one reply may be lost on any wire
+                self.fault(error)
+                return
+            self.last = Reading(self._clock.now(), math.nan, math.nan)
         self.readings.append(self.last)
 
     def poll(self) -> None:
@@ -204,6 +217,8 @@ class LoopMachine:
     def fault(self, error: LabError) -> None:
         """An instrument of the loop does not answer: nothing is known, and it is asked again later."""
         self._abandon()
+        if self.is_locked:
+            self._on_loss(Loss(self.name, self._clock.now(), self._clock.now(), str(error)))
         self._wake_at = self._clock.now() + FAULT_RETRY_S
         if self.state is not LockState.FAULT:
             self._enter(LockState.FAULT, str(error), "error")
@@ -300,8 +315,8 @@ class LoopMachine:
         self._on_loss(Loss(self.name, self._first_bad_at, now, reason))
         within = self.budget.spend(now)
         self._reset_looks()
+        self.loop.hold()  # before it runs to a rail
         if not within:
-            self.loop.hold()
             self._stall(f"Lost {self.budget.per_hour + 1} times within an hour. Last: {reason}")
             return
         self._ladder, self._rung, self._wake_at = LADDER, 0, now
@@ -417,6 +432,6 @@ class LoopMachine:
             raise AssertionError(f"{self.name}: {state} cannot follow {self.state}")
         if state is not self.state:
             self.since = self._clock.now()
-        self.state, self.why = state, why
+        self.state, self.why, self._was_found = state, why, False
         if level is not None:
             self._tell(level, self.name, why if why.startswith(self.name) else f"{self.name}: {why}")

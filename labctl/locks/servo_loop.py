@@ -71,6 +71,7 @@ class ServoLoop(ABC):
         """Return the steps to a closed loop; one that fails everywhere leaves it open, its output 0, and one that
         fails near the last place leaves it open there."""
         try:
+            self.servo.hold()  # whatever it does now, and whoever changed it
             yield from self._acquiring(reach)
         except AnalysisRefused as refusal:
             self._let_go(reach)
@@ -140,14 +141,25 @@ class ServoLoop(ABC):
 
     def adopt(self) -> bool:
         """Take over a servo that is closed with our set point and sign, without opening it."""
-        expected, found = self._lock_point(), self.servo.setting()
-        if expected is None or found is None:
-            return False
-        gain = found.integral_gain_per_s / expected.integral_gain_per_s
-        if abs(found.setpoint_v - expected.setpoint_v) > SAME_SETPOINT_V or not 1.0 / SAME_GAIN < gain < SAME_GAIN:
+        if self.not_as_left():
             return False
         self.servo.adopt()
         return True
+
+    def not_as_left(self) -> str:
+        """Return in a sentence why the servo is not closed as this program closes it, "" where it is; changes
+        nothing."""
+        expected, found = self._lock_point(), self.servo.setting()
+        if found is None:
+            return "Its servo is closed, but not set up as labctl does." if self.servo.state().closed else "It is open."
+        if expected is None:
+            return "Its servo is closed, but labctl remembers no calibration of it."
+        if abs(found.setpoint_v - expected.setpoint_v) > SAME_SETPOINT_V:
+            return f"Its set point is {found.setpoint_v:+.3f} V; its calibration says {expected.setpoint_v:+.3f} V."
+        gain = found.integral_gain_per_s / expected.integral_gain_per_s
+        if not 1.0 / SAME_GAIN < gain < SAME_GAIN:
+            return f"Its gain is {gain:.3g} times what its calibration says."
+        return ""
 
     def _close(self, point: ServoSetting) -> Iterator[Step]:
         """Close at low gain from the present output on, and raise the gain step by step while the loop holds."""

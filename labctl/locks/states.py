@@ -50,8 +50,8 @@ FOLLOWS: Mapping[LockState, frozenset[LockState]] = MappingProxyType(
         # A loop found closed and holding is taken over without being opened.
         LockState.OFF: _ANYWHERE | ACQUIRING | {LockState.LOCKED, LockState.RELOCK},
         **{state: _ANYWHERE | _LOST | ACQUIRING | {LockState.LOCKED} for state in ACQUIRING},
-        LockState.LOCKED: _ANYWHERE | {LockState.SUSPECT, LockState.UNWIND, LockState.RELOCK},
-        LockState.SUSPECT: _ANYWHERE | {LockState.LOCKED, LockState.RELOCK},
+        LockState.LOCKED: _ANYWHERE | _LOST | {LockState.SUSPECT, LockState.UNWIND},
+        LockState.SUSPECT: _ANYWHERE | _LOST | {LockState.LOCKED},
         LockState.HOLD: _ANYWHERE | ACQUIRING | _LOST,
         LockState.UNWIND: _ANYWHERE | _LOST | {LockState.VERIFY, LockState.LOCKED},
         LockState.RELOCK: _ANYWHERE | _LOST | ACQUIRING,

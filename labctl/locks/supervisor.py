@@ -223,11 +223,12 @@ class Supervisor:
         self._polled = due
 
     def _parents(self, name: str) -> Parents:
-        for need in self._needs[name]:
-            machine = self._machines[need]
-            if not machine.is_locked:
-                return Parents(False, False, need)
-        return Parents(True, any(self._machines[need].state is LockState.SUSPECT for need in self._needs[name]))
+        needs = [self._machines[need] for need in self._needs[name]]
+        for machine in needs:
+            # One that was found closed is proven together with those that need it: none of them is opened meanwhile.
+            if not (machine.is_locked or machine.is_being_proven):
+                return Parents(False, False, machine.name)
+        return Parents(True, any(not machine.is_locked or machine.state is LockState.SUSPECT for machine in needs))
 
     def may_begin(self) -> bool:
         """Return whether an acquisition may begin: one goes on at a time."""

@@ -87,8 +87,12 @@ class LockWatch:
 
     def still_good(self) -> bool:
         """Return False once a loop was lost. Raises what ended the watching, so that nobody waits for a blind watch."""
-        self._still_watched()
+        self._require_watched()
         return not self.lost
+
+    def _require_watched(self) -> None:
+        if self._ended_at is None:
+            self._still_watched()
 
     @property
     def invalid(self) -> tuple[tuple[float, float], ...]:
@@ -109,7 +113,7 @@ class LockWatch:
 
     def verdict(self) -> Verdict:
         """Judge the whole time watched: nothing lost, and hardly a sample in doubt."""
-        self._still_watched()
+        self._require_watched()
         if self.lost:
             first = min(self.lost, key=lambda loss: loss.at)
             return Verdict(False, f"{first.loop} was lost first, at lab time {first.at:.1f} s: {first.reason}")

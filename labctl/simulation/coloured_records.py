@@ -41,7 +41,7 @@ class Sampling:
 
     def frequency_hz(self) -> FloatArray:
         """Return the bins of what is drawn, in Hz, without the one at zero."""
-        return np.arange(1, self.drawn // 2 + 1) * self.bin_hz
+        return np.asarray(np.arange(1, self.drawn // 2 + 1) * self.bin_hz, dtype=np.float64)
 
     def response(self, frequency_hz: FloatArray) -> FloatArray:
         """Return the amplitude response of the averaging at frequencies in Hz."""
@@ -77,7 +77,7 @@ def folded(spectrum: Spectrum, sampling: Sampling) -> FloatArray:
     above = orders[:, None] * rate_hz + np.concatenate([-coarse, coarse])[None, :]
     power = (spectrum(above.ravel()) * sampling.response(above.ravel()) ** 2).reshape(above.shape)
     both_sides = power.sum(axis=0).reshape(2, -1).sum(axis=0)
-    return np.interp(sampling.frequency_hz(), coarse, both_sides)
+    return np.asarray(np.interp(sampling.frequency_hz(), coarse, both_sides))
 
 
 def draw_folded(rng: np.random.Generator, spectrum: Spectrum, sampling: Sampling) -> FloatArray:

@@ -226,7 +226,7 @@ class LengthScan:
         self._error_input = error_input
         self._transmission_input = transmission_input
         self._rng = generator(seed, "length scan")
-        self._closed = LengthRecords(source, piezo.servo_gain, volts_per_volt, seed)
+        self._closed = LengthRecords(source, piezo, volts_per_volt, seed)
         self._waveform = Waveform()
         self._started_at = 0.0
 

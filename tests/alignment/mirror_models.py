@@ -70,7 +70,13 @@ def _model(seed: int, mixing: NDArray[np.float64], names: list[str], share: floa
     axes = [
         ModelAxis(
             name,
-            MirrorTilt(float(at), 1.0, 1.0 + rng.uniform(-0.6, 0.6), np.random.default_rng(seed + 1000 + i), rng.uniform(5.0, 20.0)),
+            MirrorTilt(
+                float(at),
+                1.0,
+                1.0 + rng.uniform(-0.6, 0.6),
+                np.random.default_rng(seed + 1000 + i),
+                rng.uniform(5.0, 20.0),
+            ),
         )
         for i, (name, at) in enumerate(zip(names, start, strict=True))
     ]

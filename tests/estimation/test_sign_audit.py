@@ -81,7 +81,7 @@ def test_right_is_what_is_intended(intended: tuple[int, ...]) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([1, -1]), min_size=2, max_size=8),
+    st.lists(st.sampled_from([1, -1]), min_size=1, max_size=8),
     st.integers(0, 1000),
 )
 def test_delays_of_twice_their_usual_size_turn_no_sign(signs: list[int], seed: int) -> None:
@@ -105,11 +105,13 @@ def test_one_high_tone_alone_is_less_sure_and_known_delays_make_it_sure() -> Non
     assert max(found.chance_wrong for found in known.signs) < 1e-9
 
 
-def test_a_phase_between_both_signs_is_undecided() -> None:
-    """A quarter of a turn at both tones is no delay and no sign."""
-    turned = [replace(one, phasors=one.phasors * np.array([1, 1, 1j, 1])) for one in tones((1, 1, 1, 1))]
-    audit = audit_signs(turned, detectors())
+@pytest.mark.parametrize("turn_rad", [math.pi / 2, math.pi / 3, -2.0])
+def test_a_phase_that_neither_sign_nor_delay_explains_is_undecided(turn_rad: float) -> None:
+    """The same turn at both tones is no delay, even where it is nearer to one sign by far."""
+    turn = np.array([1.0, 1.0, np.exp(1j * turn_rad), 1.0])
+    audit = audit_signs([replace(one, phasors=one.phasors * turn) for one in tones((1, 1, 1, 1))], detectors())
     assert [found.sight for found in audit.signs] == [Sight.CLEAR, Sight.CLEAR, Sight.UNDECIDED, Sight.CLEAR]
+    assert audit.signs[2].chance_wrong == pytest.approx(0.5)
     assert audit.wrong == () and not audit.is_right
     with pytest.raises(AnalysisRefused, match="lo3 has no sign"):
         audit.sign(2)
@@ -120,6 +122,20 @@ def test_a_dark_detector_is_named_and_the_others_are_judged() -> None:
     assert [found.detector.name for found in audit.unseen] == ["lo2"]
     assert audit.signs[1].sight is Sight.DARK
     assert names(audit) == ["lo3"]
+
+
+def test_a_tenth_of_the_tone_is_no_quadrature_however_clear_it_is() -> None:
+    audit = audit_signs(tones((1, 0.1, 1, 1), snr=1e6), detectors())
+    assert audit.signs[1].sight is Sight.DARK and audit.signs[1].snr > 1e3
+
+
+def test_small_phases_that_filters_make_are_forgiven_whatever_the_tone() -> None:
+    """50 mrad between the two tones at 90 dB, where noise alone would allow a hundredth of a milliradian."""
+    turned = tones((1, -1, 1, 1), snr=1e9)
+    turned[0] = replace(turned[0], phasors=turned[0].phasors * np.exp(1j * np.array([0.0, 0.05, -0.05, 0.0])))
+    turned[1] = replace(turned[1], phasors=turned[1].phasors * np.exp(1j * np.array([0.05, 0.0, 0.05, 0.0])))
+    audit = audit_signs(turned, detectors((1, -1, 1, 1)))
+    assert audit.is_right
 
 
 def test_the_tone_goes_with_the_cosine_of_the_offset() -> None:

@@ -69,7 +69,7 @@ def test_noise_alone_is_no_tone_as_often_as_it_says() -> None:
     assert np.mean(np.array(chances) < 0.1) < 0.1 + SIGMAS * math.sqrt(0.09 / 300)
 
 
-@pytest.mark.parametrize("offset", [-15e-6, 0.0, 8e-6])
+@pytest.mark.parametrize("offset", [-15e-6, 8e-6])
 def test_clocks_that_differ_cost_nothing_and_are_told(offset: float) -> None:
     """In records of 17 ms, where the tone may be more than a bin away."""
     true = np.array([0.05, -0.05])
@@ -85,8 +85,8 @@ def test_clocks_that_differ_cost_nothing_and_are_told(offset: float) -> None:
 
 
 def test_the_uncertainty_of_the_clocks_is_what_repetitions_scatter_by() -> None:
-    found = [measure_tone(records_of(np.array([3.0, 3.0j]), seed), RATE_HZ, TONE_HZ).clock_offset for seed in range(80)]
-    assert np.std([one.value for one in found]) == pytest.approx(found[0].sigma, rel=SIGMAS / math.sqrt(160) + 0.1)
+    found = [measure_tone(records_of(np.array([3.0, 3.0j]), seed), RATE_HZ, TONE_HZ).clock_offset for seed in range(50)]
+    assert np.std([one.value for one in found]) == pytest.approx(found[0].sigma, rel=SIGMAS / math.sqrt(100) + 0.1)
     assert found[0].sigma < 0.3 * CLOCK_TOLERANCE
 
 

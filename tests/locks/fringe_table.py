@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from labctl.simulation.analog_servo import AnalogServo
 from labctl.simulation.ports import ServoSettings
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
 from labctl.station.clock import SimulatedClock
-from labctl.station.roles import ServoState
+from labctl.station.roles import ServoSetting, ServoState
 
 TICK_S = 0.05
 READING_S = 0.02  # what one step of a sweep takes on the wire
@@ -92,11 +92,24 @@ class FringeTable:
         self.elapse(READING_S)
 
     def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
-        readings = []
+        return np.array(list(self.sweeping(outputs_v, read)))
+
+    def sweeping(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> Iterator[float]:
         for volts in outputs_v:
             self.set_output(float(volts))
-            readings.append(read())
-        return np.array(readings)
+            yield read()
+
+    def output_v(self) -> float:
+        return self.servo.output_volts()
+
+    def setting(self) -> ServoSetting | None:
+        settings = self.servo.settings
+        if not settings.closed:
+            return None
+        return ServoSetting(settings.setpoint_v, settings.proportional_gain * settings.integral_gain)
+
+    def adopt(self) -> None:
+        self.commands.append(("adopt", 0.0))
 
     def hold(self) -> None:
         self.servo.apply(self._settings(closed=False, manual_output_v=self.servo.output_volts()))

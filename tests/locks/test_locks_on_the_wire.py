@@ -13,8 +13,9 @@ from labctl.errors import LockError
 from labctl.estimation.parametric_gain import parametric_gain
 from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.loops import Loops, build_loops
-from labctl.locks.source import LengthLock, PumpPhaseLock
-from labctl.locks.watch import Loop
+from labctl.locks.opa_length import LengthLock
+from labctl.locks.pump_phase import PumpPhaseLock
+from labctl.locks.servo_loop import ServoLoop
 from labctl.simulation import source_plant
 from labctl.simulation.piezo import HIGHEST_V, MIRROR_STACK
 from labctl.simulation.source_plant import PUMP_LENGTH_FSR_M
@@ -38,7 +39,7 @@ class Locked:
         return [(self.loops.homodyne[0], 1), (self.loops.homodyne[1], -1)]
 
 
-def lock(loop: Loop) -> int:
+def lock(loop: ServoLoop) -> int:
     """Acquire as a step with retries does, and return how many tries it took."""
     for attempt in range(1, TRIES):
         try:
@@ -93,7 +94,7 @@ def test_homodyne_phases_are_where_the_station_file_says(locked: Locked) -> None
         assert verdict.locked
         # 25 readings of that phase noise and of the monitor's own
         assert verdict.residual == pytest.approx(sensor.residual_rad(), rel=0.6)
-        assert abs(loop.witness()) < 0.1
+        assert abs(loop.read().error) < 0.1
 
 
 def test_locks_seldom_need_a_second_try(locked: Locked) -> None:
@@ -102,8 +103,7 @@ def test_locks_seldom_need_a_second_try(locked: Locked) -> None:
 
 def test_witnesses_of_locked_loops_read_as_locked(locked: Locked) -> None:
     for loop in locked.loops.source:
-        assert loop.witness() == pytest.approx(1.0, abs=0.1)
-    assert locked.loops.on_fringe == {"lo1", "lo2", "lo3", "lo4"}
+        assert loop.read().witness == pytest.approx(1.0, abs=0.1)
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -206,4 +206,4 @@ def test_loops_are_in_the_order_in_which_they_are_locked(dark_table: OpenTable) 
     assert [loops.of_sensor(n).name for n in (1, 4)] == ["lo1", "lo4"]
     with pytest.raises(Exception, match="no homodyne loop of sensor 5"):
         loops.of_sensor(5)
-    assert math.isnan(loops.source[0].witness())
+    assert math.isnan(loops.source[0].read().witness)

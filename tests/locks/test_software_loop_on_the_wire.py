@@ -16,10 +16,11 @@ from software_station import FAST_INPUT, MONITOR, PIEZO, RATE_HZ, SLOW_OUTPUT, U
 from labctl.configuration.recipe_file import Step
 from labctl.configuration.station_file import StationFile
 from labctl.errors import LockError
-from labctl.locks.homodyne import HomodyneLock
+from labctl.locks.homodyne import TOLERANCE, HomodyneLock
 from labctl.locks.loops import Loops, build_loops
-from labctl.locks.quality import FRINGE_RMS_TOLERANCE
-from labctl.locks.watch import Loop, while_locked
+from labctl.locks.servo_loop import ServoLoop
+from labctl.locks.states import LockState
+from labctl.locks.supervisor import Supervisor
 from labctl.simulation.sensor_plant import SensorPlant
 from labctl.station.bindings.software_servo import SoftwareServo
 from labctl.station.revival import revive
@@ -84,7 +85,7 @@ def open_for_one(file: StationFile) -> OpenTable:
     return opened
 
 
-def acquire(loop: Loop) -> None:
+def acquire(loop: ServoLoop) -> None:
     """Lock as a step with retries does."""
     for _ in range(TRIES - 1):
         try:
@@ -125,7 +126,7 @@ def test_the_phase_is_held_where_the_station_file_says(
     verdict = locked.lock.verify()
     assert verdict.locked
     assert verdict.residual == pytest.approx(math.hypot(slow_rad, locked.sensor.residual_rad()), rel=0.5)
-    assert verdict.residual < FRINGE_RMS_TOLERANCE
+    assert verdict.residual < TOLERANCE.rms
     timing, seconds = locked.servo.timing, locked.opened.station.clock.now() - began_at
     assert timing.steps == pytest.approx(seconds * RATE_HZ, abs=2)
     assert (timing.late_steps, timing.lost_steps, locked.told) == (0, 0, [])
@@ -137,7 +138,7 @@ def _gain(locked: Locked) -> float:
     """Return the integral gain in 1/s that the calibration of the lock asks for, with its sign."""
     calibration = locked.lock.calibration
     assert calibration is not None
-    slope = -locked.lock._quadrature * calibration.amplitude_v * math.pi / calibration.volts_per_pi
+    slope = -locked.lock.quadrature * calibration.amplitude_v * math.pi / calibration.volts_per_pi
     return 2.0 * math.pi * UNITY_GAIN_HZ / slope
 
 
@@ -215,16 +216,18 @@ def test_a_missed_deadline_is_told(locked: Locked) -> None:
 
 def test_it_is_watched_as_any_other_lock(locked: Locked) -> None:
     station = locked.opened.station
-    with while_locked([locked.lock], locked.loops.on_fringe, station.clock) as watch:
+    supervisor = Supervisor({"lo1": locked.lock}, {}, station.clock)
+    supervisor.bring_up(["lo1"], station.clock.sleep)
+    with supervisor.watch(["lo1"]) as watch:
         station.clock.sleep(10.0)
         assert watch.still_good()
         locked.servo.hold()
         for _ in range(60):
             station.clock.sleep(1.0)
+    assert supervisor.machines["lo1"].state is LockState.LOCKED  # it was brought back
+    supervisor.stop()
     assert not watch.still_good()
-    verdict = watch.verdict()
-    assert not verdict.locked
-    assert verdict.reason.startswith("lo1 was lost first")
+    assert watch.lost[0].loop == "lo1"
 
 
 def test_what_the_output_is_asked_never_leaves_the_limits_nor_the_range_of_the_pin(locked: Locked) -> None:

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 from ideal_table import OpenTable, open_table, station_at
 
 from labctl.configuration.recipe_file import Step
-from labctl.errors import LockError
-from labctl.locks.watch import Loop
 from labctl.store.records import StepState
 from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
 from procedures.overnight import StopRequest, execute
-
-TRIES = 3
 
 
 @dataclass
@@ -61,13 +57,11 @@ class LockedTable:
         """Open every beam and lock what is not locked."""
         for shutter in self.opened.station.shutters.values():
             shutter.open()
-        for loop in [*self.bench.loops.source, *self.bench.loops.homodyne]:
-            if not loop.verify().locked:
-                relock(loop)
+        self.bench.supervisor.bring_up([loop.name for loop in self.bench.loops.homodyne], self.bench.clock.sleep)
 
     def fresh_bench(self) -> Bench:
         """Return the bench with an empty record."""
-        return Bench(self.opened.station, MemoryRecord(), self.bench.loops)
+        return Bench(self.opened.station, MemoryRecord(), self.bench.loops, self.bench.supervisor)
 
     def run(self, procedure: type[LabProcedure], bench: Bench | None = None, **parameters: object) -> Ran:
         """Run a procedure to its end as pymeasure's worker would, and return what it left."""
@@ -96,15 +90,3 @@ class LockedTable:
         bench = self.fresh_bench()
         self.last: MemoryRecord = bench.record  # type: ignore[assignment]
         return lambda stop: execute(step, bench, stop, Quiet())
-
-
-def relock(loop: Loop) -> None:
-    """Acquire a loop as a step with retries does."""
-    for attempt in range(TRIES):
-        try:
-            loop.acquire()
-        except LockError:
-            if attempt == TRIES - 1:
-                raise
-        else:
-            return

@@ -19,8 +19,8 @@ from ideal_table import (
 )
 from procedure_bench import LockedTable
 
-from labctl.locks.homodyne import HomodyneLock
-from labctl.locks.loops import Loops
+from labctl.locks.loops import Loops, build_loops
+from labctl.locks.supervisor import Supervisor
 from procedures.bench import Bench, MemoryRecord
 
 SETTLE_S = 0.3
@@ -31,15 +31,21 @@ class SignedTable(LockedTable):
     """A table on the wire with its homodyne loops closed, and a bench that knows these loops alone."""
 
     @classmethod
-    def make(cls, seed: int = 5, scenario: str = "delays", signs: Sequence[int] = (1, 1, 1, 1)) -> SignedTable:
+    def make(cls, seed: int = 5, scenario: str = "delays") -> SignedTable:
         opened = open_table(station_at(seed, scenario))
-        bench = Bench.of(opened.station, MemoryRecord())
-        for loop in bench.loops.homodyne:
-            opened.station.servos[loop.name].prepare()  # as an acquisition does
+        loops = Loops({loop.name: loop for loop in build_loops(opened.station).homodyne})
+        supervisor = Supervisor(loops.by_name, {}, opened.station.clock)
+        for name, sensor in zip(loops.by_name, opened.table.sensors, strict=True):
+            opened.station.servos[name].close_loop(sensor.truth.dc_offset_v, -1.0)  # registers as a lock leaves them
         lock_source(opened.table)
-        lock_homodyne(opened.table, signs)
-        bench.loops = Loops({loop.name: _calibrated(loop, opened, n) for n, loop in enumerate(bench.loops.homodyne)})
-        return cls(opened, bench)
+        lock_homodyne(opened.table)
+        calibrations = {name: _calibration(opened, index) for index, name in enumerate(loops.by_name)}
+        assert supervisor.take_over(calibrations) == list(loops.by_name)
+        return cls(opened, Bench(opened.station, MemoryRecord(), loops, supervisor))
+
+    def fresh_bench(self) -> Bench:
+        """Return the bench with an empty record."""
+        return Bench(self.opened.station, MemoryRecord(), self.bench.loops, self.bench.supervisor)
 
     @property
     def signs(self) -> tuple[int, ...]:
@@ -65,20 +71,17 @@ def one_turned_at_a_time(count: int) -> Iterator[tuple[int, ...]]:
         yield tuple(-1 if gray >> bit & 1 else 1 for bit in range(count))
 
 
-def _calibrated(loop: HomodyneLock, opened: OpenTable, index: int) -> HomodyneLock:
+def _calibration(opened: OpenTable, index: int) -> dict[str, float]:
     sensor = opened.table.sensors[index]
     turn_rad_per_v = math.pi * SERVO_GAIN / sensor.truth.volts_per_pi
     top_v, bottom_v = sensor._level(1.0), sensor._level(-1.0)
-    loop.recall(
-        {
-            "offset_v": 0.5 * (top_v + bottom_v),
-            "offset_sigma_v": 1e-3,
-            "amplitude_v": 0.5 * (top_v - bottom_v),
-            "amplitude_sigma_v": 1e-3,
-            "volts_per_pi": math.pi / turn_rad_per_v,
-            "turn_rad_per_v": turn_rad_per_v,
-            "bow_rad_per_v2": 0.0,
-            "at": opened.table.now(),
-        }
-    )
-    return loop
+    return {
+        "offset_v": 0.5 * (top_v + bottom_v),
+        "offset_sigma_v": 1e-3,
+        "amplitude_v": 0.5 * (top_v - bottom_v),
+        "amplitude_sigma_v": 1e-3,
+        "volts_per_pi": math.pi / turn_rad_per_v,
+        "turn_rad_per_v": turn_rad_per_v,
+        "bow_rad_per_v2": 0.0,
+        "at": opened.table.now(),
+    }

@@ -12,7 +12,6 @@ import pytest
 from ideal_table import OpenTable, open_table
 from in_process import run_labctl
 from many_sensors import keep_draws, locked_table_for, station_for
-from procedure_bench import relock
 
 from labctl.estimation.cross_spectrum import BandMatrix, CrossSpectrumAccumulator
 from labctl.estimation.network import (
@@ -109,8 +108,8 @@ def test_a_large_table_comes_up_locks_and_records(sensors: int) -> None:
     station = opened.station
     assert all(health.answers for health in station.health())
     bench = Bench.of(station, MemoryRecord())
+    bench.supervisor.bring_up([f"lo{sensors}"], bench.clock.sleep)
     for loop in [*bench.loops.source, bench.loops.of_sensor(sensors)]:
-        relock(loop)
         assert loop.verify().locked, loop.name
     drawn = keep_draws(opened)
     record = station.digitizer.record()

@@ -19,6 +19,7 @@ ALL_RIGHT = (1, 1, 1, 1)
 SCENARIOS = ("ideal", "delays", "jitter", "loss")
 SIGMAS = 4.0
 FEW = 2
+LOSE_S = 3.0  # lab time in which a loop that is off its point is seen to be
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_each_of_the_sixteen_patterns_is_named(table: SignedTable) -> None:
 
 @pytest.mark.parametrize("scenario", [scenario for scenario in SCENARIOS if scenario != "delays"])
 def test_two_patterns_in_the_other_scenarios(scenario: str) -> None:
-    table = SignedTable.make(scenario=scenario, signs=(1, -1, 1, -1))
+    table = SignedTable.make(scenario=scenario)
     check_pattern(table, (1, -1, 1, -1))
     check_pattern(table, ALL_RIGHT)
     table.opened.station.close()
@@ -134,7 +135,6 @@ def test_what_is_kept(right: SignedTable) -> None:
 def test_loops_that_were_really_locked_are_held_against_the_file_and_against_the_signs_that_are_meant() -> None:
     opened = open_table(station_at(5, "delays", lo3="-pi/2"))
     table = LockedTable(opened, Bench.of(opened.station, MemoryRecord()))
-    table.lock_all()
     assert blamed(table)[0] == ""
     verdict, record = blamed(table, signs="++++")
     assert verdict.startswith("lo3 is at -pi/2 where +pi/2 is intended.")
@@ -272,17 +272,21 @@ def test_a_stop_leaves_the_tone_off(right: SignedTable) -> None:
     assert bound.was_stopped and seen[-1] and not tone_is_on(right)
 
 
-def test_a_loop_that_is_lost_meanwhile_is_locked_again(
+def test_records_during_which_a_loop_was_lost_are_taken_again(
     right: SignedTable, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, lost = station.digitizer.record, []
+    record, servo = station.digitizer.record, station.servos["lo2"]
+    tries: list[float] = []
 
-    def lose_one() -> object:
-        if not lost:
-            lost.append(station.servos["lo2"].hold())
+    def lose_it_once() -> object:
+        if not tries:
+            servo.set_output(servo.output_v() + 0.5)  # half of V_pi
+            station.clock.sleep(LOSE_S)
+        tries.append(station.clock.now())
         return record()
 
-    monkeypatch.setattr(station.digitizer, "record", lose_one)
-    _, kept = blamed(right)
+    monkeypatch.setattr(station.digitizer, "record", lose_it_once)
+    _, kept = blamed(right, records=FEW)
     assert "The records of try 1 are of no use: lo2" in texts(kept, "warning")
+    assert len(tries) == 2 * 2 * FEW
     assert found_signs(kept) == [1, 1, 1, 1]

@@ -15,7 +15,10 @@ from ideal_table import OpenTable, lock_homodyne, lock_source, open_table, stati
 from numpy.typing import NDArray
 from scipy import stats
 
-from labctl.locks.quality import Verdict
+from labctl.locks.homodyne import TOLERANCE
+from labctl.locks.loop import ActuatorState, Capabilities, Reading, Verdict
+from labctl.locks.states import Acquisition, LockState, Reach, Step
+from labctl.locks.supervisor import Supervisor
 from procedures.bench import Bench, MemoryRecord
 from procedures.individual_spectrum import IndividualSpectrum
 
@@ -28,14 +31,22 @@ class LoopByTruth:
     """A loop that somebody else looks after."""
 
     name = "by truth"
+    unit = "rad"
+    tolerance = TOLERANCE
+    capabilities = Capabilities(holds_alone=True, unwinds=False)
+    period_v = math.inf
 
-    def acquire(self) -> Verdict:
+    def acquisition(self, reach: Reach) -> Acquisition:
+        yield Step(LockState.ENGAGE)
+
+    def read(self) -> Reading:
+        return Reading(0.0, 0.0, 1.0)
+
+    def confirm(self) -> Verdict:
         return Verdict(True)
 
-    verify = acquire
-
-    def witness(self) -> float:
-        return 0.0
+    def actuator(self) -> ActuatorState:
+        return ActuatorState(0.0, True, 0.0, -1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,6 @@ class LoopsByTruth:
 
     source = ()
     homodyne = ()
-    on_fringe = frozenset({LoopByTruth.name})
 
     def of_sensor(self, sensor: int) -> LoopByTruth:
         return LoopByTruth()
@@ -53,7 +63,9 @@ class LoopsByTruth:
 def measured(opened: OpenTable, sensor: int) -> dict[str, tuple[float, float]]:
     """Run the procedure on one sensor and return value and sigma of each quantity."""
     record = MemoryRecord()
-    bench = Bench(opened.station, record, LoopsByTruth())  # type: ignore[arg-type]
+    loop = LoopByTruth()
+    supervisor = Supervisor({loop.name: loop}, {}, opened.station.clock)  # type: ignore[dict-item]
+    bench = Bench(opened.station, record, LoopsByTruth(), supervisor)  # type: ignore[arg-type]
     procedure = IndividualSpectrum.bind(bench)()
     procedure.set_parameters(SETTINGS | {"sensor": sensor})
     procedure.should_stop = lambda: False
@@ -63,6 +75,7 @@ def measured(opened: OpenTable, sensor: int) -> dict[str, tuple[float, float]]:
         procedure.execute()
     finally:
         procedure.shutdown()
+        supervisor.stop()
     found = {name: record.named[f"sensor{sensor}.{name}"] for name in QUANTITIES}
     return {name: (result.value, result.sigma) for name, result in found.items()}
 

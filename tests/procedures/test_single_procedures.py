@@ -123,13 +123,15 @@ def test_warm_oven_gives_up_in_the_end(cold: LockedTable) -> None:
 
 
 def test_lock_source(table: LockedTable) -> None:
+    table.bench.supervisor.release(["opa_length"])
     ran = table.run(LockSource)
     check_results(ran, ["source.pump_parameter", "source.parametric_gain"])
     truth = table.opened.table.truth
     x, gain = ran.record.named["source.pump_parameter"], ran.record.named["source.parametric_gain"]
     assert abs(x.value - truth.pump) < SIGMAS * x.sigma
     assert gain.value == pytest.approx(1.0 / (1.0 - x.value) ** 2)
-    assert [event.text.split()[0] for event in ran.record.events] == ["opa_length", "pump_phase"]
+    assert [event.text.split(":")[0] for event in ran.record.events] == ["opa_length", "pump_phase"]
+    assert all("Locked" in event.text for event in ran.record.events)
     assert len(ran.rows) == 2
 
 

@@ -129,9 +129,9 @@ def test_a_kick_that_the_servo_does_not_hold_spoils_the_trace_and_it_is_taken_ag
     assert first.ended_at - first.started_at < 20.0  # nobody waits for its end
     assert 30.0 < second.ended_at - second.started_at < 37.0  # 200 FFTs, and the check of three loops
     texts = [event.text for event in record.events]
-    assert texts[0].startswith("Trace one (try 1) is invalid: lo1 was lost first")
-    assert texts[1].startswith("Locking lo1: lo1: the")
-    assert texts[2].startswith("lo1 locked")
+    assert texts[0].startswith("lo1: sits")
+    assert texts[1].startswith("Trace one (try 1) is invalid: lo1 was lost first")
+    assert texts[2].startswith("lo1: Locked, residual")
 
 
 def test_a_kick_that_the_servo_holds_spoils_nothing(table: LockedTable, sensor: SensorPlant) -> None:

@@ -240,7 +240,8 @@ def test_a_monitor_reads_volts_at_its_own_detector(bench: Bench, number: int) ->
     offsets = [sensor.dc_offset_v for sensor in bench.table.truth.sensors]
     readings = [bench.station.monitors[f"lo{number}"].volts() for _ in range(50)]
     assert np.mean(readings) == pytest.approx(offsets[number - 1], abs=1.5e-3)
-    assert set(bench.station.monitors) == {"lo1", "lo2", "lo3", "lo4", "opa_transmission", "seed_power"}
+    sensors = {f"{kind}{number}" for kind in ("lo", "cavity") for number in range(1, 5)}
+    assert set(bench.station.monitors) == sensors | {"opa_transmission", "seed_power"}
 
 
 # ---- length scan ----------------------------------------------------------------------------------------------------

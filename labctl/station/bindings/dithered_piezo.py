@@ -6,8 +6,10 @@ from __future__ import annotations
 from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.errors import LimitError
 from labctl.station.bindings.loops import MEASURED_WITHIN_V, RAMP_STEP_S, BoundPiezo
-from labctl.station.clock import TIME_RESOLUTION_S, Clock
+from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
+
+_REACH = 1e-6  # relative, of voltages that were computed
 
 
 class DitheredPiezo(BoundPiezo):
@@ -29,34 +31,32 @@ class DitheredPiezo(BoundPiezo):
 
     @property
     def largest_step_v(self) -> float:
-        """Return the largest step in V; one of this size may follow after `step_s`."""
+        """Return the largest step, in V."""
         return self._slew_v_per_s * RAMP_STEP_S
 
-    @property
-    def step_s(self) -> float:
-        """Return how long a step of the largest size has to rest, in s."""
-        return RAMP_STEP_S
-
     def step_to(self, volts: float) -> None:
-        """Go to `volts` at once.
+        """Go to `volts` in one step; where the slew does not let it follow the step before, wait, a tenth of a second
+        at most.
 
-        Raises `LimitError` outside the limits, for more than the largest step, before the slew allows another one, and
-        while nobody knows where the piezo is; nothing was sent then.
+        Raises `LimitError` outside the limits, for more than the largest step, and while nobody knows where the piezo
+        is; nothing was sent then.
         """
-        start, now = self.commanded_v, self._clock.now()
+        start = self.commanded_v
         self._limit.check(volts)
         if start is None:
             raise LimitError(
                 f"piezo {self.name}: nobody knows where it is; nothing was sent.", remedy="Raise the piezos first."
             )
         step_v = abs(volts - start)
-        if step_v > self.largest_step_v or now < self._rested_at - TIME_RESOLUTION_S:
+        if step_v > self.largest_step_v * (1.0 + _REACH):
             raise LimitError(
-                f"piezo {self.name}: a step of {step_v:.3g} V now is faster than its slew; nothing was sent.",
+                f"piezo {self.name}: a step of {step_v:.3g} V is more than {self.largest_step_v:g} V; nothing was "
+                "sent.",
                 remedy="Ramp it.",
             )
+        wait_out(self._clock, self._rested_at - self._clock.now())
         self._channel.voltage = volts
-        self._rested_at = now + step_v / self._slew_v_per_s
+        self._rested_at = self._clock.now() + step_v / self._slew_v_per_s
 
     def resume(self, volts: float) -> bool:
         """Take `volts` for what another run of this program left at the output, and return whether it is.

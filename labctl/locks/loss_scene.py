@@ -1,0 +1,195 @@
+"""What the seconds around a loss show, loop by loop: levels, jumps, drifts, swings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labctl.locks.first_movers import Mover, Needs, ancestors, first_movers, onset, quiet_band, roots
+from labctl.locks.losses import Evidence
+
+SETTLED_TICKS: Final = 3  # before the first bad reading: an abrupt loss was still within its band then
+FAR_BANDS: Final = 2.0  # half widths of the quiet band: what goes so far within a tick or two is no drift
+FEWEST: Final = 6  # readings, for a swing or a silence
+SWING: Final = 3.0  # times the rms of the quiet seconds
+SWING_TURNS: Final = 0.3  # of the readings after which the sign has changed; a drift has none
+SILENCE: Final = 0.3  # of the rms of the quiet seconds
+TREND_SIGMAS: Final = 4.0
+
+CLOSED: Final = frozenset({"locked", "suspect"})
+_GONE: Final = frozenset({"stalled", "relock"})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The evidence of one loss with the order of its movers; `subject` is the loop whose behaviour explains it: the
+    lost one, or the first mover where the lost one needs it."""
+
+    evidence: Evidence
+    needs: Needs
+    order: tuple[Mover, ...]
+    subject: str
+
+    @classmethod
+    def of(cls, evidence: Evidence, needs: Needs) -> Scene:
+        """Return the scene of a loss."""
+        order = first_movers(evidence, needs)
+        lost = evidence.loss.loop
+        upstream = bool(order) and order[0].loop in ancestors(lost, needs)
+        return cls(evidence, needs, order, order[0].loop if upstream else lost)
+
+    @property
+    def is_upstream(self) -> bool:
+        """Return whether a loop that the lost one needs moved first."""
+        return self.subject != self.evidence.loss.loop
+
+    @property
+    def root(self) -> str | None:
+        """Return the loop that all others need; None where there is no single one."""
+        found = [name for name in roots(self.needs) if name in self.evidence.loops]
+        return found[0] if len(found) == 1 else None
+
+    # ---- signals ----------------------------------------------------------------------------------------------------
+
+    def signal(self, loop: str) -> tuple[str, NDArray[np.float64]]:
+        """Return name and values of the signal that judges a loop: its error where it has one, else its witness."""
+        index = self.evidence.loops.index(loop)
+        error = self.evidence.error[index]
+        before = error[: onset(self.evidence) + 1]
+        return ("error", error) if np.isfinite(before).any() else ("witness", self.evidence.witness[index])
+
+    def has_error(self, loop: str) -> bool:
+        """Return whether a loop has an error signal that is read all the time."""
+        return self.signal(loop)[0] == "error"
+
+    def closed(self, loop: str) -> NDArray[np.bool_]:
+        """Return for each tick whether a loop was locked."""
+        return np.array([state in CLOSED for state in self.evidence.states[self.evidence.loops.index(loop)]])
+
+    def while_bad(self, loop: str) -> NDArray[np.float64]:
+        """Return the readings of a loop from the first bad one of the lost loop on, while `loop` was still closed."""
+        start = onset(self.evidence)
+        values, closed = self.signal(loop)[1], self.closed(loop)
+        opened = np.flatnonzero(~closed[start:])
+        # The tick in which it was opened read it before.
+        end = start + int(opened[0]) + 1 if opened.size else len(values)
+        readings = values[start:end]
+        return np.asarray(readings[np.isfinite(readings)])
+
+    def before(self, loop: str) -> NDArray[np.float64]:
+        """Return the readings of a loop before the first bad one of the lost loop."""
+        values = self.signal(loop)[1][: onset(self.evidence)]
+        return np.asarray(values[np.isfinite(values)])
+
+    # ---- what they show ---------------------------------------------------------------------------------------------
+
+    def is_abrupt(self, loop: str) -> bool:
+        """Return whether a loop went from quiet to far off within a tick or two."""
+        signal, values = self.signal(loop)
+        band = quiet_band(self.evidence, values, signal)
+        before, bad = self.before(loop)[-SETTLED_TICKS:], self.while_bad(loop)[:2]
+        if band is None or before.size == 0 or bad.size == 0:
+            return False
+        settled = all(band.holds(float(value)) for value in before[:-1])
+        return settled and float(np.max(np.abs(bad - band.middle))) > FAR_BANDS * band.half_width
+
+    def stayed(self, loop: str) -> bool:
+        """Return whether a loop stayed in its quiet band while the lost one went."""
+        signal, values = self.signal(loop)
+        band = quiet_band(self.evidence, values, signal)
+        bad = self.while_bad(loop)
+        return band is not None and bad.size > 0 and all(band.holds(float(value)) for value in bad)
+
+    def level(self, loop: str) -> float:
+        """Return the witness of a loop in its bad readings over that before; nan where it has none."""
+        if self.has_error(loop):
+            return math.nan
+        before, bad = self.before(loop), self.while_bad(loop)
+        if before.size == 0 or bad.size == 0:
+            return math.nan
+        return float(np.median(bad) / np.median(before))
+
+    def trend_per_s(self, loop: str) -> float:
+        """Return how the signal of a loop moved before the loss, per s; 0 where its readings show no trend."""
+        values = self.signal(loop)[1][: onset(self.evidence)]
+        times = self.evidence.time_s[: onset(self.evidence)]
+        good = np.isfinite(values)
+        if int(good.sum()) < 2 * FEWEST:
+            return 0.0
+        t, y = times[good] - times[good].mean(), values[good] - values[good].mean()
+        slope = float(t @ y / (t @ t))
+        left = y - slope * t
+        sigma = math.sqrt(float(left @ left) / (len(t) - 2) / float(t @ t))
+        return slope if abs(slope) > TREND_SIGMAS * sigma else 0.0
+
+    def swings(self, loop: str) -> bool:
+        """Return whether a loop swung about its point, far more than before."""
+        bad, before = self.while_bad(loop), self.before(loop)
+        recent = np.concatenate([before[-2 * FEWEST :], bad])
+        quiet = before[: -2 * FEWEST]
+        if recent.size < 2 * FEWEST or quiet.size < FEWEST:
+            return False
+        centred = recent - float(np.median(quiet))
+        turns = float(np.mean(np.diff(np.sign(centred)) != 0.0))
+        loud = float(np.sqrt(np.mean(centred**2))) > SWING * float(np.std(quiet))
+        return loud and turns > SWING_TURNS and not self.is_abrupt(loop)
+
+    def fell_silent(self, loop: str) -> bool:
+        """Return whether the error of a loop became too quiet for one with light."""
+        bad, before = self.while_bad(loop), self.before(loop)
+        if not self.has_error(loop) or bad.size < FEWEST or before.size < FEWEST:
+            return False
+        return float(np.std(bad)) < SILENCE * float(np.std(before))
+
+    # ---- outputs ----------------------------------------------------------------------------------------------------
+
+    def output_drift_v_per_s(self, loop: str) -> float:
+        """Return how fast the output went before the loss, from the looks at it in the seconds before."""
+        outputs = self.evidence.output_v[self.evidence.loops.index(loop)][: onset(self.evidence) + 1]
+        times = self.evidence.time_s[: onset(self.evidence) + 1]
+        good = np.isfinite(outputs)
+        outputs, times = outputs[good], times[good]
+        looks = np.flatnonzero(np.diff(outputs) != 0.0) + 1
+        if looks.size < 2:
+            return 0.0
+        return float((outputs[looks[-1]] - outputs[looks[0]]) / (times[looks[-1]] - times[looks[0]]))
+
+    def output_before_v(self, loop: str) -> float:
+        """Return the output as it was last seen before the loss; nan where nobody looked."""
+        outputs = self.evidence.output_v[self.evidence.loops.index(loop)][: onset(self.evidence)]
+        known = outputs[np.isfinite(outputs)]
+        return float(known[-1]) if known.size else math.nan
+
+    def jump_v(self, loop: str) -> float:
+        """Return how far from its old output a loop was closed again; nan where it was not, within the evidence."""
+        start = onset(self.evidence)
+        closed = self.closed(loop)
+        opened = np.flatnonzero(~closed[start:])
+        if opened.size == 0:
+            return math.nan
+        again = np.flatnonzero(closed[start + int(opened[0]) :])
+        if again.size == 0:
+            return math.nan
+        outputs = self.evidence.output_v[self.evidence.loops.index(loop)][start + int(opened[0]) + int(again[0]) :]
+        known = outputs[np.isfinite(outputs)]
+        return float(known[0]) - self.output_before_v(loop) if known.size else math.nan
+
+    def came_back(self, loop: str) -> bool:
+        """Return whether a loop was locked again within the evidence."""
+        closed = self.closed(loop)
+        opened = np.flatnonzero(~closed[onset(self.evidence) :])
+        return opened.size > 0 and bool(closed[onset(self.evidence) + int(opened[0]) :].any())
+
+    def gave_up(self, loop: str) -> bool:
+        """Return whether a loop had given up at the end of the evidence, or still looked for its point."""
+        return bool(self.evidence.states[self.evidence.loops.index(loop)]) and (
+            self.evidence.states[self.evidence.loops.index(loop)][-1] in _GONE
+        )
+
+    def was(self, loop: str, state: str) -> bool:
+        """Return whether a loop was in a state at or after the loss."""
+        return state in self.evidence.states[self.evidence.loops.index(loop)][onset(self.evidence) :]

@@ -45,6 +45,9 @@ TrafficOption = Annotated[
         help="Log what goes over its wire into the run's folder; can be repeated.",
     ),
 ]
+LoopsArgument = Annotated[list[str] | None, typer.Argument(help="Names of loops, such as lo1.")]
+StationOption = Annotated[Path | None, typer.Option("--station", help="Station file; default: the simulated table.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All loops of the station.")]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -122,6 +125,58 @@ def instruments(
     from labctl.commands.listings import list_instruments
 
     raise typer.Exit(list_instruments(station, fault or (), runs, as_json))
+
+
+@app.command()
+def lock(
+    loops: LoopsArgument = None,
+    station: StationOption = None,
+    everything: AllOption = False,
+    runs: RunsOption = None,
+    from_cold: Annotated[
+        bool | None,
+        typer.Option("--from-cold/--as-it-is", help="Warm the oven first (default on the simulated table)."),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep them locked and show them until Ctrl-C.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sent, rehearsed on the simulated table.")
+    ] = False,
+) -> None:
+    """Lock loops and all that they need; what holds already is taken over as it is."""
+    if dry_run:
+        from labctl.commands.dry_run import rehearse_locking
+
+        raise typer.Exit(rehearse_locking(loops or (), station, runs, everything))
+    from labctl.commands.locking import lock_loops
+
+    raise typer.Exit(lock_loops(loops or (), station, runs, everything, from_cold, watch))
+
+
+@app.command()
+def unlock(
+    loops: LoopsArgument = None,
+    station: StationOption = None,
+    everything: AllOption = False,
+    runs: RunsOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Open the loops that need them too, without a question.")] = False,
+) -> None:
+    """Open loops, and all that need them."""
+    from labctl.commands.locking import unlock_loops
+
+    raise typer.Exit(unlock_loops(loops or (), station, runs, everything, yes))
+
+
+@app.command()
+def locks(
+    station: StationArgument = None,
+    runs: RunsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch one line a second.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on looking until Ctrl-C.")] = False,
+) -> None:
+    """Look at every loop: what is locked, how well, for how long yet, and why the rest is not. Nothing moves."""
+    from labctl.commands.locking import show_locks
+
+    raise typer.Exit(show_locks(station, runs, as_json, watch))
 
 
 @app.command()

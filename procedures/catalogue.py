@@ -13,19 +13,23 @@ from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
 from procedures.lock_all import LockAll
+from procedures.lock_cavity import LockCavity
 from procedures.lock_homodyne import LockHomodyne
 from procedures.lock_source import LockSource
 from procedures.loop_noise import MeasureLoopNoise
 from procedures.noise_floor import NoiseFloor
 from procedures.source_squeezing import SourceSqueezing
+from procedures.tune_oven import TuneOven
 from procedures.warm_oven import WarmOven
 
 PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "warm_oven": WarmOven,
+    "tune_oven": TuneOven,
     "lock_source": LockSource,
     "lock_all": LockAll,
     "noise_floor": NoiseFloor,
     "align_sensor": AlignSensor,
+    "lock_cavity": LockCavity,
     "lock_homodyne": LockHomodyne,
     "loop_noise": MeasureLoopNoise,
     "individual_spectrum": IndividualSpectrum,

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Parameter
 
 from labctl.configuration.station_file import HomodyneLoop
-from labctl.errors import ConfigurationError
+from labctl.errors import ConfigurationError, LockError
 from labctl.estimation.estimate import Estimate
 from labctl.estimation.loop_noise import NoiseSpectrum
 from labctl.locks.diagnostics import RECORDS, HomodyneDiagnostics, LoopNoise
 from labctl.locks.error_records import error_recorder
 from labctl.locks.homodyne import HomodyneLock
+from labctl.locks.loop import Verdict
 from labctl.physics.lock_tolerance import decibels_lost
 from labctl.store.records import ConventionValue, TraceRecord
 from procedures.base import LabProcedure
-from procedures.traces import block_beams, open_beams
+from procedures.traces import TRIES, block_beams, open_beams
 
 NUMBER_STEP_RAD = 1e-5
 
@@ -47,13 +48,7 @@ class MeasureLoopNoise(LabProcedure):
         detector = None
         if self.detector_noise:
             detector = self._detector_noise(loop, diagnostics)
-        self.ensure_locked([loop])
-        self.progress(0.6)
-        assert loop.calibration is not None
-        started_at = self.on_bench.clock.now()
-        found = diagnostics.measure(loop.calibration, detector)
-        self._keep_spectrum("residual_psd", found.spectrum, started_at)
-        self._keep_spectrum("error_psd", found.error, started_at)
+        found = self._watched(loop, diagnostics, detector)
         for frequency, residual in zip(found.spectrum.frequency_hz, found.spectrum.psd, strict=True):
             self.row(frequency=frequency, residual=residual)
         self._report(found)
@@ -95,6 +90,29 @@ class MeasureLoopNoise(LabProcedure):
             open_beams(self)
             self.ensure_locked(loops)
 
+    def _watched(
+        self, loop: HomodyneLock, diagnostics: HomodyneDiagnostics, detector: NoiseSpectrum | None
+    ) -> LoopNoise:
+        """Return what was found while the loop held; spectra of a try during which it was lost are kept as invalid."""
+        supervisor, clock = self.on_bench.supervisor, self.on_bench.clock
+        for attempt in range(1, TRIES + 1):
+            self.ensure_locked([loop])
+            self.progress(0.6)
+            assert loop.calibration is not None
+            started_at = clock.now()
+            with supervisor.watch(supervisor.with_needs([loop.name])) as watch:
+                found = diagnostics.measure(loop.calibration, detector)
+                verdict = watch.verdict()
+            self._keep_spectrum("residual_psd", found.spectrum, verdict, started_at)
+            self._keep_spectrum("error_psd", found.error, verdict, started_at)
+            if verdict.locked:
+                return found
+            self.event("warning", f"Records of {loop.name} (try {attempt}) are invalid: {verdict.reason}")
+        raise LockError(
+            f"{loop.name}: a lock was lost in each of {TRIES} tries; last: {verdict.reason}",
+            remedy="See the events of the run.",
+        )
+
     def _report(self, found: LoopNoise) -> None:
         self.keep(f"{self.loop}.residual_rad", found.residual)
         self.keep(f"{self.loop}.in_loop_rad", found.in_loop)
@@ -129,7 +147,7 @@ class MeasureLoopNoise(LabProcedure):
             f"squeezing lost by residual and offset, at {self.squeezed:g} dB and {self.antisqueezed:+g} dB",
         )
 
-    def _keep_spectrum(self, name: str, spectrum: NoiseSpectrum, started_at: float) -> None:
+    def _keep_spectrum(self, name: str, spectrum: NoiseSpectrum, verdict: Verdict, started_at: float) -> None:
         bench = self.on_bench
         conventions: Mapping[str, ConventionValue] = {
             "enbw_hz": spectrum.acquisition.enbw_hz,
@@ -149,8 +167,8 @@ class MeasureLoopNoise(LabProcedure):
                 axis=spectrum.frequency_hz,
                 values=spectrum.psd,
                 conventions=conventions,
-                valid=True,
-                invalid_reason="",
+                valid=verdict.locked,
+                invalid_reason=verdict.reason,
                 started_at=started_at,
                 ended_at=bench.clock.now(),
             )

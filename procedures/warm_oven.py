@@ -12,10 +12,14 @@ from procedures.base import LabProcedure
 POLL_S = 2.0
 READINGS_AT_END = 20
 ROOM_C = 25.0  # where an estimate of the duration starts
+BEST_TEMPERATURE = "oven.best_temperature_c"  # the result of tuning
 
 
 class WarmOven(LabProcedure):
-    """Ramp the oven to its target and wait until every reading of a whole window lies within the tolerance."""
+    """Ramp the oven to its target and wait until every reading of a whole window lies within the tolerance.
+
+    Once the oven was tuned in this run, the temperature found is the target: what the recipe says is where to begin.
+    """
 
     title = "Warm the oven"
     roles = ("oven",)
@@ -34,17 +38,17 @@ class WarmOven(LabProcedure):
         """Raises `StepTimeout` when it does not settle, `LabError` when the controller stops regulating."""
         bench = self.on_bench
         oven = bench.station.oven
-        start_c = oven.temperature_c()
-        oven.set_target(self.target, self.ramp)
+        start_c, target_c = oven.temperature_c(), self._target_c()
+        oven.set_target(target_c, self.ramp)
         started_at = bench.clock.now()
         settled_since: float | None = None
-        expected_s = abs(self.target - start_c) / self.ramp + self.window
+        expected_s = abs(target_c - start_c) / self.ramp + self.window
         while settled_since is None or bench.clock.now() - settled_since < self.window:
             self.wait(POLL_S)
             now, temperature_c = bench.clock.now(), oven.temperature_c()
             self.row(lab_time=now, temperature=temperature_c)
             self.progress((now - started_at) / expected_s)
-            if abs(temperature_c - self.target) > self.tolerance:
+            if abs(temperature_c - target_c) > self.tolerance:
                 settled_since = None
             elif settled_since is None:
                 settled_since = now
@@ -56,7 +60,7 @@ class WarmOven(LabProcedure):
             if now - started_at > self.patience:
                 raise StepTimeout(
                     f"The oven is at {temperature_c:.3f} degC and not settled at "
-                    f"{self.target:.3f} degC after {now - started_at:.0f} s.",
+                    f"{target_c:.3f} degC after {now - started_at:.0f} s.",
                     remedy="Check its heat sink, or raise the patience of the step.",
                 )
         readings = np.array([self._read_later() for _ in range(READINGS_AT_END)])
@@ -64,6 +68,10 @@ class WarmOven(LabProcedure):
             "oven.temperature_c",
             Estimate(float(readings.mean()), float(readings.std(ddof=1)), "degC", "mean of readings; sigma of one"),
         )
+
+    def _target_c(self) -> float:
+        tuned = self.on_bench.record.results().get(BEST_TEMPERATURE)
+        return float(self.target if tuned is None else tuned.value)
 
     def _read_later(self) -> float:
         self.wait(POLL_S)

@@ -14,6 +14,7 @@ from labctl.errors import LockError
 from labctl.spectra.estimate import Estimate
 
 WORTH = 0.005  # a relative rise that is worth another round
+FAINT = 2.0 * FINE  # relative sigma after all readings: no line is taken before every axis was climbed
 MOST_PEAKS = 5  # an axis
 ONE_CROSSING = 2.0  # a climb down to this, over its first step, ends where it crossed the top: the line does the rest
 
@@ -37,6 +38,9 @@ def align_axes(search: Search, knobs: Sequence[AxisKnob], first_step: float) -> 
     """
     before = search.look(FINE)
     require_light(before)
+    if before.relative_sigma > FAINT:
+        for knob in knobs:
+            climb(knob, first_step, ONE_CROSSING * first_step)
     for knob in knobs:
         highest = climb(knob, first_step, ONE_CROSSING * first_step)
         peak(knob, first_step, highest.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,9 @@ LEAST_STEP: Final = 0.06  # of the light: a smaller step is noise
 LEAST_LIGHT_HELD: Final = 0.25  # of the light: with less a length loop is lost, and its light says nothing of the laser
 STEADY: Final = 0.05  # of the light: a step stays where it went
 SLOW_FALL: Final = 0.05  # of the light before: a witness that has gone so far
-LONG_AFTER_S: Final = 10.0  # without the loop: then it is not back by itself
+TRIES_IN_THE_DARK: Final = 2
+AT_ONCE_S: Final = 2.5 * RESOLUTION_S
+SATURATED_RAD: Final = 1.3  # the level of a detector has left its fringe
 EPOCH_S: Final = 1e8  # lab time beyond it is that of a wall clock
 SURE, LIKELY, GUESS = 0.95, 0.8, 0.5
 
@@ -116,11 +118,14 @@ def _light_gone(scene: Scene) -> _Finding | None:
     lost = scene.subject
     if lost in silent:
         who = "of all detectors" if len(silent) > 1 else f"of {lost} alone"
-        return _Finding(CauseKind.LIGHT_GONE, f"has no light: the signal {who} fell silent; look at the shutters", LIKELY)
-    after_s = float(scene.evidence.time_s[-1]) - scene.evidence.loss.at
-    if scene.level(lost) < DARK and not scene.came_back(lost) and after_s > LONG_AFTER_S and scene.gave_up(lost):
+        return _Finding(CauseKind.LIGHT_GONE, f"has no light: the signal {who} is silent; look at shutters", LIKELY)
+    # A knock leaves the point where a small scan finds it, and a hop leaves it elsewhere.
+    moved = abs(scene.jump_v(lost)) > JUMP_V
+    if scene.level(lost) < DARK and scene.failed_tries(lost) >= TRIES_IN_THE_DARK and not moved:
         return _Finding(
-            CauseKind.LIGHT_GONE, "lost all its light and finds none: a beam is blocked, a shutter closed", LIKELY
+            CauseKind.LIGHT_GONE,
+            "lost all its light and was not found again where it had been: a beam is blocked, a shutter closed",
+            LIKELY,
         )
     return None
 
@@ -145,7 +150,9 @@ def _power_step(scene: Scene) -> _Finding | None:
 
 
 def _oscillation(scene: Scene) -> _Finding | None:
-    if not scene.swings(scene.subject):
+    bad = scene.while_bad(scene.subject)
+    to_and_fro = bad.size >= 2 and float(bad.min()) < 0.0 < float(bad.max()) and _is_alone(scene)
+    if not scene.swings(scene.subject) and not (scene.has_error(scene.subject) and to_and_fro):
         return None
     unit = "of its light" if not scene.has_error(scene.subject) else "of its error"
     rms = float(np.std(scene.while_bad(scene.subject)))
@@ -166,14 +173,31 @@ def _mode_hop(scene: Scene) -> _Finding | None:
     )
 
 
+def _detector(scene: Scene) -> _Finding | None:
+    subject = scene.subject
+    if not scene.has_error(subject):
+        return None
+    bad = scene.while_bad(subject)
+    left = bad.size > 0 and abs(float(np.mean(bad))) > SATURATED_RAD
+    if bad.size == 0 or not _is_alone(scene) or (scene.is_abrupt(subject) and not left):
+        return None
+    return _Finding(
+        CauseKind.DETECTOR,
+        f"walked {float(np.mean(bad)):+.2f} from its point while all others stayed: a photodiode or the balance of its "
+        "detector fades",
+        LIKELY if left or scene.trend_per_s(subject) else GUESS,
+    )
+
+
 def _knock(scene: Scene) -> _Finding | None:
     subject = scene.subject
     if not scene.is_abrupt(subject):
         return None
-    others = [mover.loop for mover in scene.order if mover.loop != subject]
+    order = _at_once(scene)
+    others = [mover.loop for mover in order if mover.loop != subject]
     free = [loop for loop in others if subject not in ancestors(loop, scene.needs)]
     jump_v = scene.jump_v(subject)
-    went = f": it, {' and '.join(others)} jumped within {_span_ms(scene.order):.0f} ms" if others else ""
+    went = f": it, {_listed(others)} jumped within {_span_ms(order):.0f} ms" if others else ""
     if math.isnan(jump_v):
         hop = "; if its point has moved when it is locked again, the laser hopped" if subject == scene.root else ""
         return _Finding(CauseKind.KNOCK, f"was knocked{went}{hop}", LIKELY if free else GUESS)
@@ -181,7 +205,22 @@ def _knock(scene: Scene) -> _Finding | None:
     return _Finding(CauseKind.KNOCK, f"was knocked{went}{back}", SURE if free or subject == scene.root else LIKELY)
 
 
-def _span_ms(order: tuple[Mover, ...]) -> float:
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _at_once(scene: Scene) -> list[Mover]:
+    """Return the subject's move and those that cannot be told from it in time, in their order."""
+    moved = [mover for mover in scene.order if mover.loop == scene.subject]
+    start = moved[0].at if moved else scene.evidence.loss.at
+    return [mover for mover in scene.order if mover in moved or abs(mover.at - start) < AT_ONCE_S]
+
+
+def _is_alone(scene: Scene) -> bool:
+    return all(mover.loop == scene.subject for mover in _at_once(scene))
+
+
+def _span_ms(order: Sequence[Mover]) -> float:
     """Return the time from the first mover to the last, in ms, in whole looks."""
     looks = max(1, math.ceil((order[-1].at - order[0].at) / RESOLUTION_S - 1e-3))
     return 1e3 * RESOLUTION_S * looks
@@ -202,22 +241,6 @@ def _temperature(scene: Scene) -> _Finding | None:
     )
 
 
-def _detector(scene: Scene) -> _Finding | None:
-    subject = scene.subject
-    if not scene.has_error(subject):
-        return None
-    others = [loop for loop in scene.evidence.loops if loop != subject]
-    bad = scene.while_bad(subject)
-    if bad.size == 0 or not all(scene.stayed(loop) for loop in others):
-        return None
-    return _Finding(
-        CauseKind.DETECTOR,
-        f"walked {float(np.mean(bad)):+.2f} from its point while all others stayed: a photodiode or the balance of its "
-        "detector fades",
-        LIKELY if scene.trend_per_s(subject) else GUESS,
-    )
-
-
 _RULES: Final[tuple[Callable[[Scene], _Finding | None], ...]] = (
     _instrument,
     _rail,
@@ -225,7 +248,7 @@ _RULES: Final[tuple[Callable[[Scene], _Finding | None], ...]] = (
     _power_step,
     _oscillation,
     _mode_hop,
+    _detector,
     _knock,
     _temperature,
-    _detector,
 )

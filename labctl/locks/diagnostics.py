@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labctl.errors import AnalysisRefused, LockError
+from labctl.errors import AnalysisRefused, LabError, LockError
 from labctl.estimation.estimate import Estimate
 from labctl.estimation.loop_gain import LoopGainFit, gain_from_noise
 from labctl.estimation.loop_noise import (
@@ -38,6 +39,7 @@ from labctl.station.roles import Servo, ServoSetting
 
 RECORDS: Final = 16
 LOWER_GAIN: Final = 0.35  # of the full one: a program that dies now leaves a loop that can still be taken over
+ROUNDED: Final = 1.5  # a gain within this factor of the lower one is the one that was asked for
 SETTLE_S: Final = 0.2
 BAND_OVER_UNITY_GAIN: Final = 10.0
 FIT_SHARE: Final = 0.45  # of the sample rate
@@ -145,14 +147,24 @@ class HomodyneDiagnostics:
 
     def _at_lower_gain(self, setting: ServoSetting, calibration: FringeCalibration) -> NoiseSpectrum:
         """Return the error signal in rad at `LOWER_GAIN`; the full gain is put back whatever happens."""
+        lowered = ServoSetting(setting.setpoint_v, LOWER_GAIN * setting.integral_gain_per_s)
         try:
-            self._servo.close_loop(setting.setpoint_v, LOWER_GAIN * setting.integral_gain_per_s)
+            self._servo.close_loop(lowered.setpoint_v, lowered.integral_gain_per_s)
             self._clock.sleep(SETTLE_S)
             volts = self._recorder.record(self._records)
-        finally:
-            self._servo.close_loop(setting.setpoint_v, setting.integral_gain_per_s)
+        except BaseException:
+            with suppress(LabError):  # the error that brought us here is the one to tell
+                self._raise_again(setting, lowered)
+            raise
+        self._raise_again(setting, lowered)
         self._clock.sleep(SETTLE_S)
         return self._spectrum(self._phase(volts, calibration), "rad")
+
+    def _raise_again(self, setting: ServoSetting, lowered: ServoSetting) -> None:
+        """Put the full gain back, unless somebody else has the loop by now: one that was lost meanwhile is not ours."""
+        found = self._servo.setting()
+        if found is not None and found.integral_gain_per_s / lowered.integral_gain_per_s < ROUNDED:
+            self._servo.close_loop(setting.setpoint_v, setting.integral_gain_per_s)
 
     def _report(
         self,
@@ -202,7 +214,7 @@ def amplitude_from_gain(gain: LoopGainFit, setting: ServoSetting, rad_per_v: flo
     """Return the amplitude of the fringe in V from the loop: A = 2 pi f_u / (g k), with the servo's integral gain g in
     1/s and the turn k of the phase in rad per V of its output."""
     found = gain.parameters["integrator"]
-    value = 2.0 * math.pi * found.value / abs(setting.integral_gain_per_s * rad_per_v)
+    value = float(2.0 * math.pi * found.value / abs(setting.integral_gain_per_s * rad_per_v))
     relative = math.hypot(found.relative_sigma, ACTUATOR_RELATIVE_SIGMA)
     return Estimate(value, value * relative, "V", "fringe amplitude, from the unity gain of the closed loop")
 

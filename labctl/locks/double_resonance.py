@@ -29,6 +29,7 @@ PHASE_SCAN_POINTS = 80
 PHASE_SCAN_SHARE = 0.5  # of the range of the phase servo
 TRIES = 3
 VISIT_LINEWIDTHS = 0.5  # half widths by which a visit may miss: detuning drops out of the threshold, its drift does not
+SURE_LINEWIDTHS = 3.0  # a walk as near as this is as good as one at the place
 FINE_POINTS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # half widths about the middle
 FINE_SCANS = 3  # a point: the crystal wobbles by a millikelvin within seconds
 RECENTRE_POINTS = (-0.5, 0.0, 0.5)
@@ -113,7 +114,7 @@ class DoubleResonanceSearch:
         width_k = self.looks.half_width_k()
         self._held_peak_v = math.nan  # a loop that lasted from another place is on the fringe of that one
         for _ in range(TRIES):
-            taken = [self.go_to(about_c + width_k * point) for point in points]
+            taken = [self._go_to(about_c + width_k * point) for point in points]
             try:
                 best_c = resonance_temperature(
                     np.array([temperature_c for temperature_c, _ in taken]), [level.unpumped for _, level in taken]
@@ -130,18 +131,10 @@ class DoubleResonanceSearch:
         self._look()
         return self.fine_tune(about_c, RECENTRE_POINTS)
 
-    def go_to(self, temperature_c: float) -> tuple[float, SeedLevel]:
-        """Settle at a temperature (degC), hold the fringe on which the seed is resonant, and return the temperature and
-        what the seed says there. Raises `LockError` where the seed shows nothing."""
+    def settle(self, temperature_c: float) -> None:
+        """Bring the oven to a temperature (degC) and leave it there, from below."""
         self.oven.go(temperature_c)
-        if not self._held():
-            self._hold(self._look())
-        try:
-            return self._see(FINE_SCANS)
-        except AnalysisRefused as refusal:
-            raise LockError(
-                f"At {temperature_c:.3f} degC the seed shows no parametric gain.", remedy="Search anew."
-            ) from refusal
+        self.on_progress(1.0)
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 
@@ -181,16 +174,18 @@ class DoubleResonanceSearch:
         """Go to a double resonance, correct the forecast by a walk there, and see what the seed says; nothing where the
         forecast turns out to be outside the limits."""
         for _ in range(TRIES):
-            forecast_c = self.looks.dispersion().temperature(number)
-            self.oven.go(forecast_c.value, quick=True)
+            from_c = self.looks.dispersion().temperature(number).value
+            self.oven.go(from_c, quick=True)
             walk = self._look()
-            missed_k = self.looks.dispersion().temperature(number).value - forecast_c.value
-            if walk.seed_v is not None and abs(missed_k) < VISIT_LINEWIDTHS * self.looks.half_width_k():
+            forecast_c = self.looks.dispersion().temperature(number)
+            missed = abs(forecast_c.value - from_c) / self.looks.half_width_k()
+            if walk.seed_v is not None and missed < SURE_LINEWIDTHS:
                 break
-        forecast_c = self.looks.dispersion().temperature(number)
         if number not in self._forecast():
             self.tell(f"{forecast_c.value:.2f} degC is outside the limits of the oven.")
             return []
+        if missed > VISIT_LINEWIDTHS:
+            self.oven.go(forecast_c.value, quick=True)
         self._hold(walk)
         try:
             _, level = self._see()
@@ -202,6 +197,19 @@ class DoubleResonanceSearch:
             f"x = {level.gain.x.value:.3f}."
         )
         return [Place(forecast_c, level)]
+
+    def _go_to(self, temperature_c: float) -> tuple[float, SeedLevel]:
+        """Settle at a temperature (degC), hold the fringe on which the seed is resonant, and return the temperature and
+        what the seed says there. Raises `LockError` where the seed shows nothing."""
+        self.oven.go(temperature_c)
+        if not self._held():
+            self._hold(self._look())
+        try:
+            return self._see(FINE_SCANS)
+        except AnalysisRefused as refusal:
+            raise LockError(
+                f"At {temperature_c:.3f} degC the seed shows no parametric gain.", remedy="Search anew."
+            ) from refusal
 
     def _hold(self, walk: LengthWalk) -> None:
         """Close the length on the fringe nearest to the seed."""

@@ -17,6 +17,7 @@ Needs = Mapping[str, Collection[str]]
 
 QUIET_ENDS_S: Final = 1.5  # before the loss: what is older shows how quiet the signals were
 SEARCH_S: Final = 1.5  # before the loss: no mover is looked for earlier
+OUTPUT_SEARCH_S: Final = 0.3  # the same for outputs, which wander with their paths
 AFTER_S: Final = 2.0  # and after it; the signals of later are those of loops that are opened and closed
 SIGMAS: Final = 6.0
 # rad or linewidths, share of the light, V: a path in air wanders by some tenths of a volt between two looks
@@ -142,15 +143,16 @@ def _crossing(
         was_closed = is_closed
         if math.isnan(value) or not relevant:
             continue
-        if band.holds(value) or at < loss_at - SEARCH_S:
+        if band.holds(value) or at < loss_at - (OUTPUT_SEARCH_S if signal == "output" else SEARCH_S):
             if signal != "output" or value != before:
                 before, before_at = value, at
             continue
         if math.isnan(before_at):
             return Mover(loop, at, signal, value - band.middle, RESOLUTION_S)
-        if signal == "output":  # looked at now and then, and anything may have been in between
-            return Mover(loop, at, signal, value - band.middle, at - before_at)
+        gap_s = at - before_at
+        if signal == "output" or gap_s > _TOGETHER_S:  # anything may have been in between
+            return Mover(loop, at, signal, value - band.middle, gap_s)
         edge = band.middle + math.copysign(band.half_width, value - band.middle)
         share = min(max((edge - before) / (value - before), 0.0), 1.0) if value != before else 1.0
-        return Mover(loop, before_at + share * (at - before_at), signal, value - band.middle, at - before_at)
+        return Mover(loop, before_at + share * gap_s, signal, value - band.middle, gap_s)
     return None

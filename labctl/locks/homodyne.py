@@ -217,15 +217,10 @@ class HomodyneLock(ServoLoop):
     # ---- unwinding --------------------------------------------------------------------------------------------------
 
     def unwinding(self, output_v: float) -> Acquisition:
-        """Return the steps to the equivalent point nearest to the middle: open, hop whole fringes, close at full
-        gain."""
+        """Return the steps to the equivalent point nearest to the middle: open, hop whole fringes, close."""
         if self.calibration is None:
             raise LockError(f"{self.name}: never calibrated.", remedy="Lock it first.")
-        self.servo.hold()
-        target_v = self.calibration.range.nearest_to_middle(output_v)
-        self.servo.set_output(target_v)
-        point = self._lock_point_at(target_v, self.calibration)
-        self.servo.close_loop(point.setpoint_v, point.integral_gain_per_s)
+        self.servo.hop(self.calibration.range.nearest_to_middle(output_v))
         yield Step(LockState.UNWIND)
 
     def _guard_v(self) -> float:

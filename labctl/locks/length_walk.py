@@ -93,16 +93,6 @@ def walk_length(cavity: SourceCavity) -> LengthWalk:
     return LengthWalk(_pump_fringes(cavity), *_seed_line(outputs, readings))
 
 
-def right_fringe(cavity: SourceCavity, fringes_v: tuple[float, ...]) -> float:
-    """Return that of the pump's fringes (V of servo output) on which the seed is brightest: the doubly resonant one."""
-    brightness = {}
-    for output_v in sorted(fringes_v):
-        cavity.servo.set_output(output_v)
-        cavity.wait(SETTLE_S)
-        brightness[output_v] = cavity.seed.volts()
-    return max(brightness, key=lambda output_v: brightness[output_v])
-
-
 def hold_fringe(cavity: SourceCavity, output_v: float) -> None:
     """Close the length loop on the fringe at `output_v` of the last walk.
 

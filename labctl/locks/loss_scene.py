@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -71,9 +72,9 @@ class Scene:
         return np.array([state in CLOSED for state in self.evidence.states[self.evidence.loops.index(loop)]])
 
     def while_bad(self, loop: str) -> NDArray[np.float64]:
-        """Return the readings of a loop from the first bad one of the lost loop on, while `loop` was still closed."""
+        """Return the readings of a loop from the first bad one of the lost loop on, while both were still closed."""
         start = onset(self.evidence)
-        values, closed = self.signal(loop)[1], self.closed(loop)
+        values, closed = self.signal(loop)[1], self.closed(loop) & self.closed(self.evidence.loss.loop)
         opened = np.flatnonzero(~closed[start:])
         # The tick in which it was opened read it before.
         end = start + int(opened[0]) + 1 if opened.size else len(values)
@@ -139,11 +140,30 @@ class Scene:
         return loud and turns > SWING_TURNS and not self.is_abrupt(loop)
 
     def fell_silent(self, loop: str) -> bool:
-        """Return whether the error of a loop became too quiet for one with light."""
-        bad, before = self.while_bad(loop), self.before(loop)
-        if not self.has_error(loop) or bad.size < FEWEST or before.size < FEWEST:
+        """Return whether the error of a loop became too quiet for one with light, or had been until it was lost."""
+        if not self.has_error(loop):
             return False
-        return float(np.std(bad)) < SILENCE * float(np.std(before))
+        bad, before, again = self.while_bad(loop), self.before(loop)[-2 * FEWEST :], self.closed_again(loop)
+        pairs = ((bad, self.before(loop)), (before, again))
+        return any(
+            few.size >= FEWEST and many.size >= FEWEST and float(np.std(few)) < SILENCE * float(np.std(many))
+            for few, many in pairs
+        )
+
+    def closed_again(self, loop: str) -> NDArray[np.float64]:
+        """Return the readings of a loop after it was locked again."""
+        start = self._again(loop)
+        values = self.signal(loop)[1][start:] if start is not None else np.empty(0)
+        return np.asarray(values[np.isfinite(values)])
+
+    def _again(self, loop: str) -> int | None:
+        """Return the first tick after the loss in which a loop was locked again."""
+        start, closed = onset(self.evidence), self.closed(loop)
+        opened = np.flatnonzero(~closed[start:])
+        if opened.size == 0:
+            return None
+        again = np.flatnonzero(closed[start + int(opened[0]) :])
+        return start + int(opened[0]) + int(again[0]) if again.size else None
 
     # ---- outputs ----------------------------------------------------------------------------------------------------
 
@@ -166,29 +186,17 @@ class Scene:
 
     def jump_v(self, loop: str) -> float:
         """Return how far from its old output a loop was closed again; nan where it was not, within the evidence."""
-        start = onset(self.evidence)
-        closed = self.closed(loop)
-        opened = np.flatnonzero(~closed[start:])
-        if opened.size == 0:
+        again = self._again(loop)
+        if again is None:
             return math.nan
-        again = np.flatnonzero(closed[start + int(opened[0]) :])
-        if again.size == 0:
-            return math.nan
-        outputs = self.evidence.output_v[self.evidence.loops.index(loop)][start + int(opened[0]) + int(again[0]) :]
+        outputs = self.evidence.output_v[self.evidence.loops.index(loop)][again:]
         known = outputs[np.isfinite(outputs)]
         return float(known[0]) - self.output_before_v(loop) if known.size else math.nan
 
-    def came_back(self, loop: str) -> bool:
-        """Return whether a loop was locked again within the evidence."""
-        closed = self.closed(loop)
-        opened = np.flatnonzero(~closed[onset(self.evidence) :])
-        return opened.size > 0 and bool(closed[onset(self.evidence) + int(opened[0]) :].any())
-
-    def gave_up(self, loop: str) -> bool:
-        """Return whether a loop had given up at the end of the evidence, or still looked for its point."""
-        return bool(self.evidence.states[self.evidence.loops.index(loop)]) and (
-            self.evidence.states[self.evidence.loops.index(loop)][-1] in _GONE
-        )
+    def failed_tries(self, loop: str) -> int:
+        """Return how many tries to lock a loop again found nothing."""
+        states = self.evidence.states[self.evidence.loops.index(loop)][onset(self.evidence) :]
+        return max(0, sum(now in _GONE and before not in _GONE for before, now in pairwise(states)) - 1)
 
     def was(self, loop: str, state: str) -> bool:
         """Return whether a loop was in a state at or after the loss."""

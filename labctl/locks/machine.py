@@ -341,7 +341,7 @@ class LoopMachine:
             self._limit_time()
             return
         loop = self.loop
-        verdict = judge(self.name, loop.unit, loop.tolerance, list(self.readings), None)
+        verdict = judge(self.name, loop.unit, loop.tolerance, list(self.readings), None, self.residual_at_lock)
         if verdict.locked and not hopped:
             self.residual_at_lock = 0.0 if math.isnan(verdict.residual) else verdict.residual
             verdict = loop.confirm()

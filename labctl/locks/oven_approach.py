@@ -14,6 +14,7 @@ from labctl.station.roles import TemperatureController
 
 SLOWEST_TIME_CONSTANT_S = 8.0  # of oven and crystal
 LAGS = 3.0
+QUICK_LAGS = 2.0  # of a visit: what is left of a ramp is a few hundredths of a kelvin
 STEADY_K_PER_S = 1e-3
 STEADY_FOR_S = 20.0
 THERE_K = 0.03  # a mean reading further from its target is not there yet
@@ -62,7 +63,7 @@ class OvenApproach:
             present_c = below_c
         self._ramp(present_c, target_c)
         if quick:
-            self.wait(LAGS * SLOWEST_TIME_CONSTANT_S if abs(target_c - present_c) > THERE_K else POLL_S)
+            self.wait(QUICK_LAGS * SLOWEST_TIME_CONSTANT_S if abs(target_c - present_c) > THERE_K else POLL_S)
         else:
             self._until_steady(target_c)
 

@@ -14,7 +14,7 @@ from labctl.locks.ladder import RelockBudget
 from labctl.locks.loop import Loop
 from labctl.locks.losses import Evidence, Loss
 from labctl.locks.machine import Level, LoopMachine, Parents, Tell
-from labctl.locks.states import LockState
+from labctl.locks.states import ACQUIRING, LockState
 from labctl.locks.watch import LockWatch
 from labctl.station.clock import Clock, Registration
 
@@ -85,6 +85,26 @@ class Supervisor:
                 self._registration = None
             for machine in self._machines.values():
                 machine.forget(why)
+
+    def leave(self, why: str) -> list[str]:
+        """Look no more, after opening what is on its way to be locked; what is locked stays so. Return the names of
+        what was opened. Raises the first error of an instrument that could not be told, after all others were."""
+        errors: list[LabError] = []
+        with self._guard:
+            on_their_way = [
+                machine
+                for machine in reversed(self._machines.values())
+                if machine.state in ACQUIRING or machine.state is LockState.RELOCK
+            ]
+            for machine in on_their_way:
+                try:
+                    machine.release(why)
+                except LabError as error:
+                    errors.append(error)
+            self.stop(why)
+        if errors:
+            raise errors[0]
+        return [machine.name for machine in on_their_way]
 
     def take_over(self, remembered: Mapping[str, Mapping[str, float]]) -> list[str]:
         """Find out what the hardware is doing, take over the loops that it holds, and return their names; none is

@@ -136,6 +136,10 @@ class Servo(Protocol):
         """Integrate (set point - measured) with this signed gain in V/s per V, from the present output on."""
         ...
 
+    def hop(self, volts: float) -> None:
+        """Open a closed loop, go to `volts`, and close it again as it was, as fast as the ramp allows."""
+        ...
+
     def output_v(self) -> float:
         """Return the output in V, as the instrument says it."""
         ...

@@ -52,6 +52,8 @@ def walk_by_counts(model: MirrorModel, rounds: int = 3) -> None:
     counted = Counted(model)
     for finer in range(rounds):
         for axis in range(len(model.axes)):
-            places = [counted.count + steps // 3**finer * np.eye(len(model.axes), dtype=int)[axis] for steps in LINE_STEPS]
+            places = [
+                counted.count + steps // 3**finer * np.eye(len(model.axes), dtype=int)[axis] for steps in LINE_STEPS
+            ]
             powers = [counted.power_at(place) for place in places]
             counted.go(places[int(np.argmax(powers))])

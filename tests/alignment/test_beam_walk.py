@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from counting_peers import simplex
 from mirror_models import MirrorModel, two_mirrors
 
 from labctl.alignment.knob import AxisKnob
@@ -40,18 +41,25 @@ def test_sixty_walks_end_at_the_top() -> None:
     check_starts(60)
 
 
-def test_axis_by_axis_does_not_get_there_as_soon() -> None:
-    """What the nested walk is for: with a budget of as many moves, one axis after the other is still on its way."""
-    reached = []
-    for seed in range(10):
+def test_axis_by_axis_creeps_along_the_ridge() -> None:
+    """What the nested walk is for: twenty tops of single axes later these are still on their way."""
+    one_by_one, walked = [], []
+    for seed in range(8):
         model = two_mirrors(seed, angle_rad=0.3)
         search = Search(model.power)
         align_axes(search, [AxisKnob(search, axis) for axis in model.axes], FIRST_STEP)
-        reached.append(model.true_power())
-    walked = []
-    for seed in range(10):
+        one_by_one.append(model.true_power())
         model = two_mirrors(seed, angle_rad=0.3)
         walk(model)
         walked.append(model.true_power())
     assert np.median(walked) > 0.99
-    assert np.median(reached) < np.median(walked) - 0.02
+    assert np.median(one_by_one) < 0.9
+
+
+def test_a_simplex_on_counts_does_worse_with_as_many_readings() -> None:
+    models = [two_mirrors(seed) for seed in range(15)]
+    for model in models:
+        simplex(model, 800)
+    reached = [model.true_power() for model in models]
+    assert np.median(reached) < 0.7
+    assert np.quantile(reached, 0.1) < 0.2

@@ -87,9 +87,7 @@ def test_a_narrow_top_shows_the_backlash() -> None:
     assert all(hint.backlash.sigma < 5.0 for hint in one.found.steps.values())
 
 
-@pytest.mark.parametrize(
-    "peer", [lambda model: simplex(model, 200), walk_by_counts], ids=["simplex", "walk by counts"]
-)
+@pytest.mark.parametrize("peer", [lambda model: simplex(model, 200), walk_by_counts], ids=["simplex", "walk by counts"])
 def test_who_trusts_counts_does_worse_on_the_same_mirrors(peer: Callable[[MirrorModel], None]) -> None:
     models = [one_mirror(seed) for seed in range(STARTS)]
     for model in models:

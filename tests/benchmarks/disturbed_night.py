@@ -107,9 +107,7 @@ class Night:
     unwinds: dict[str, int] = field(default_factory=dict)
 
 
-def live_through(
-    seed: int, hours: float, what: list[dict[str, object]], only: tuple[str, ...] | None = None
-) -> Night:
+def live_through(seed: int, hours: float, what: list[dict[str, object]], only: tuple[str, ...] | None = None) -> Night:
     """Bring all loops up, watch them for `hours`, and return what happened."""
     began = time.process_time()
     file = disturbed_station(seed, what)

@@ -17,6 +17,7 @@ from labctl.station.clock import Clock
 
 STEP_S = 0.1
 REST_S = 30.0
+GAIN_THAT_SWINGS = 8.0
 LOOPS = ("opa_length", "pump_phase", "lo1", "lo2", "lo3", "lo4")
 
 
@@ -79,7 +80,7 @@ class Stage:
     def cool_the_crystal(self) -> None:
         """Let the crystal leave its temperature, so that the seed fades."""
         for _ in range(600):
-            self.table.room.crystal_offset_k += 0.25e-3
+            self.table.room.crystal_offset_k += 1.5e-3
             self.clock.sleep(STEP_S)
             if not self.supervisor.machines["pump_phase"].is_locked:
                 break
@@ -97,11 +98,8 @@ class Stage:
     def oscillate(self, sensor: int) -> None:
         """Somebody turns the gain of one servo up until it swings."""
         servo = self.table.sensors[sensor - 1].servo
-        for _ in range(40):
-            servo.apply(replace(servo.settings, integral_gain=1.25 * servo.settings.integral_gain))
-            self.clock.sleep(2.0)
-            if not self.supervisor.machines[f"lo{sensor}"].is_locked:
-                return
+        servo.apply(replace(servo.settings, integral_gain=GAIN_THAT_SWINGS * servo.settings.integral_gain))
+        self.clock.sleep(2.0)
 
 
 def _acts(stage: Stage) -> Iterator[tuple[str, CauseKind, Callable[[], None]]]:
@@ -146,4 +144,6 @@ if __name__ == "__main__":
     for one in staged_losses(31):
         print(f"{one.what}: {one.truth}")
         for cause in one.said:
-            print(f"    {'ok ' if cause.kind is one.truth else 'BAD'} {cause.kind} {cause.confidence}: {cause.sentence}")
+            print(
+                f"    {'ok ' if cause.kind is one.truth else 'BAD'} {cause.kind} {cause.confidence}: {cause.sentence}"
+            )

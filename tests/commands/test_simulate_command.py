@@ -126,7 +126,7 @@ def test_json_names_every_instrument_and_where_it_answers() -> None:
 def test_it_listens_on_loopback_only() -> None:
     with simulate() as served:
         found = listening(served.process.pid)
-    assert len(found) == 4
+    assert len(found) == 6
     assert {address.split(":")[0] for address in found} == {"0100007F"}
 
 

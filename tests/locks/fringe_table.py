@@ -99,6 +99,11 @@ class FringeTable:
             self.set_output(float(volts))
             yield read()
 
+    def hop(self, volts: float) -> None:
+        settings = self.servo.settings
+        self.set_output(volts)
+        self.servo.apply(settings)
+
     def output_v(self) -> float:
         return self.servo.output_volts()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from ideal_table import OpenTable, lock_source, locked_table, open_table, station_at, truth_of
 
-from labctl.errors import ConfigurationError, ConnectionLost, LockError
+from labctl.errors import AnalysisRefused, ConfigurationError, ConnectionLost, LockError
 from labctl.estimation.loop_gain import propose_gain
 from labctl.estimation.loop_noise import band_rms
 from labctl.locks.diagnostics import HomodyneDiagnostics, LoopNoise, swept_sine_gain, tracked_amplitude
@@ -35,6 +36,7 @@ class Plant:
     records: LoopRecords
     number: int = 1
     fails: bool = False
+    looks: int = 0
     sample_rate_hz: float = RATE_HZ
     samples: int = SAMPLES
 
@@ -171,6 +173,24 @@ def test_the_full_gain_is_put_back_whatever_happens() -> None:
         diagnostics.measure(calibration)
     assert min(lowered) < 0.5 * gain
     assert one.sensor.servo.settings.integral_gain == pytest.approx(gain)
+
+
+def test_a_loop_that_was_opened_meanwhile_is_left_alone() -> None:
+    one = plant()
+    calibration = one.calibration()
+
+    def opened_once_lowered(count: int) -> np.ndarray:
+        servo = one.sensor.servo
+        if one.setting() is not None and one.looks:
+            servo.apply(replace(servo.settings, closed=False, manual_output_v=servo.output_volts()))
+        one.looks += 1
+        return Plant.record(one, count)
+
+    one.record = opened_once_lowered  # type: ignore[method-assign]
+    with contextlib.suppress(AnalysisRefused):  # what was recorded of an open loop need not make sense
+        one.diagnostics().measure(calibration)
+    assert one.looks == 2
+    assert one.setting() is None
 
 
 def test_an_oscillating_loop_is_named() -> None:

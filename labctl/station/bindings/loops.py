@@ -22,6 +22,7 @@ RAMP_STEP_S = 0.1
 LARGEST_FREE_JUMP_V = 0.5
 SERVO_RAMP_V_PER_S = 20.0
 MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
+MANUAL_STEP_V = 1e-3  # what a SIM960 resolves
 SCAN_DECIMATION = 1024
 FILL_POLLS = 200
 
@@ -146,6 +147,29 @@ class BoundServo:
     def adopt(self) -> None:
         """Go on from the loop as it is."""
         self._prepared, self._manual_v, self._told = True, None, None
+
+    def hop(self, volts: float) -> None:
+        """Open the loop, ramp to `volts`, and close it with the set point and gain that the module has.
+
+        Steps go out unchecked, for a loop that is open loses its phase meanwhile; one check comes before it is closed.
+        Raises `LimitError` before anything moves, `Refused` with the loop left open.
+        """
+        self._limit.check(volts)
+        told = self._told
+        self.hold()
+        assert self._manual_v is not None
+        while self._manual_v != volts:
+            left_v = volts - self._manual_v
+            self._manual_v += math.copysign(min(abs(left_v), LARGEST_FREE_JUMP_V), left_v)
+            if abs(volts - self._manual_v) < MANUAL_STEP_V:
+                self._manual_v = volts
+            self._module.put_out_unchecked(self._manual_v)
+            wait_out(self._clock, LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
+        errors = self._module.check_errors()
+        if errors:
+            raise Refused(self.name, f"a step of the hop was refused ({', '.join(map(str, errors))})", command="MOUT")
+        self._module.close_loop()
+        self._manual_v, self._told = None, told
 
     def output_v(self) -> float:
         """Return the output in V, read from the module; its monitor is up to half a second old."""

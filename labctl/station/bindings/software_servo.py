@@ -92,7 +92,7 @@ class SoftwareServo:
         self._registration: Registration | None = None
         self._section = law(0.0, period_s)
         self._memory = Memory.at_rest(0.0)
-        self._setpoint_v = 0.0
+        self._setpoint_v = self._gain_per_s = 0.0
         self._last_step_at = clock.now()
         self._timing = ServoTiming()
         self._lost_in_a_row = 0
@@ -205,7 +205,7 @@ class SoftwareServo:
                 self._ramp_to(within)
             measured_v = self._measure()
             self.hold()
-            self._setpoint_v = setpoint_v
+            self._setpoint_v, self._gain_per_s = setpoint_v, integral_gain_per_s
             self._section = self._law(integral_gain_per_s, self._period_s)
             self._memory = Memory.at_rest(self._present_v(), setpoint_v - measured_v)
             self._timing = ServoTiming()
@@ -215,6 +215,13 @@ class SoftwareServo:
             self._last_step_at = self._clock.now()
             self._closed = True
             self._registration = self._clock.every(self._period_s, self._step, f"{self.name} servo")
+
+    def hop(self, volts: float) -> None:
+        """Open the loop, ramp to `volts` and close it as it was. Raises `LimitError` before anything moves."""
+        self._limit.check(volts)
+        self.hold()
+        self._ramp_to(volts)
+        self.close_loop(self._setpoint_v, self._gain_per_s)
 
     def setting(self) -> ServoSetting | None:
         """Return None: a loop of this program does not outlive it, so there is none to take over."""

@@ -131,7 +131,7 @@ class AlignSensor(LabProcedure):
         """Open the homodyne loop, and ask for it again afterwards where somebody wanted it."""
         supervisor = self.on_bench.supervisor
         wanted = supervisor.machines[loop.name].wanted
-        supervisor.release([loop.name])
+        self._let_go(loop)
         try:
             yield
         finally:
@@ -143,11 +143,15 @@ class AlignSensor(LabProcedure):
     @contextmanager
     def _loop_stays_open(self, loop: HomodyneLock) -> Iterator[None]:
         """Open the loop again if somebody asked for it: a servo must not follow the mirror while it moves."""
-        supervisor = self.on_bench.supervisor
-        if supervisor.machines[loop.name].state is not LockState.OFF:
+        if self.on_bench.supervisor.machines[loop.name].state is not LockState.OFF:
             self.event("warning", f"{loop.name} was asked for while its mirror is aligned; it stays open.")
-            supervisor.release([loop.name])
+            self._let_go(loop)
         yield
+
+    def _let_go(self, loop: HomodyneLock) -> None:
+        """Open the loop where it is, whatever it is doing, and let its output go to rest."""
+        self.on_bench.supervisor.hold([loop.name], "Its mirror is aligned.")
+        self.on_bench.supervisor.release([loop.name])
 
     # ---- light, progress, findings ----------------------------------------------------------------------------------
 

@@ -54,11 +54,9 @@ def bring_up_all(
         if (failure := _bring_up(bench, name, wait, on_locked)) is not None:
             failures[name] = failure
     # What was lost while others were acquired is on its way back.
-    for name in order:
-        if name not in failures and not supervisor.machines[name].is_locked:
-            if (failure := _bring_up(bench, name, wait, on_locked)) is not None:
-                failures[name] = failure
-    return failures
+    lost = [name for name in order if name not in failures and not supervisor.machines[name].is_locked]
+    again = {name: _bring_up(bench, name, wait, on_locked) for name in lost}
+    return failures | {name: failure for name, failure in again.items() if failure is not None}
 
 
 def _bring_up(bench: Bench, name: str, wait: Callable[[float], None], on_locked: Locked) -> LockError | None:

@@ -47,7 +47,7 @@ class IndividualSpectrum(LabProcedure):
         centre_hz = self._find_resonance(needs)
         settings = sweep(centre_hz, self.span, self.rbw, self.vbw, self.averages)
         signal = self._take("signal", settings, Share(0.1, 0.5), needs)
-        block_beams(self, signal=True, local_oscillator=False, loops=bench.loops.homodyne)
+        block_beams(self, signal=True, local_oscillator=False)
         shot = self._take("shot", settings, Share(0.5, 0.93))
         bench.station.shutters["local_oscillator"].close()
         dark_averages = max(FEWEST_DARK_AVERAGES, round(DARK_SHARE * self.averages))

@@ -49,7 +49,7 @@ class JointSpectrumAnalyzer(LabProcedure):
         open_beams(self)
         signal = take_trace(self, "joint.signal", "sum", settings, share=Share(0.0, 0.3), needs=needs)
         self._resonances("signal", needs)
-        block_beams(self, signal=True, local_oscillator=False, loops=bench.loops.homodyne)
+        block_beams(self, signal=True, local_oscillator=False)
         shot = take_trace(self, "joint.shot", "sum", settings, share=Share(0.6, 0.85))
         bench.station.shutters["local_oscillator"].close()
         dark_settings = sweep(

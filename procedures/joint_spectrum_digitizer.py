@@ -52,7 +52,7 @@ class JointSpectrumDigitizer(LabProcedure):
         needs = [*bench.loops.source, *bench.loops.homodyne]
         open_beams(self)
         signal = self._locked_matrix("signal", Share(0.0, 0.45), needs)
-        block_beams(self, signal=True, local_oscillator=False, loops=bench.loops.homodyne)
+        block_beams(self, signal=True, local_oscillator=False)
         shot = self._matrix("shot", self.records, Share(0.45, 0.9))
         bench.station.shutters["local_oscillator"].close()
         dark = self._matrix("dark", max(10, round(DARK_SHARE * self.records)), Share(0.9, 1.0))

@@ -66,7 +66,7 @@ class LockAll(LabProcedure):
         supervisor = self.on_bench.supervisor
         chosen = [name.strip() for name in str(self.loops).split(",") if name.strip()]
         if not chosen:
-            raise ConfigurationError('LockAll: loops is empty.', remedy='Name them with commas between, or "all".')
+            raise ConfigurationError("LockAll: loops is empty.", remedy='Name them with commas between, or "all".')
         return supervisor.with_needs(supervisor.machines if chosen == [ALL] else chosen)
 
     def _look_for_a_window(self, names: list[str]) -> None:

@@ -82,7 +82,7 @@ class MeasureLoopNoise(LabProcedure):
         loops = self.on_bench.loops.homodyne
         self.ensure_locked([loop])  # the calibration gives the fringe
         assert loop.calibration is not None
-        block_beams(self, signal=True, local_oscillator=False, loops=loops)
+        block_beams(self, signal=True, local_oscillator=False)
         self.progress(0.2)
         try:
             return diagnostics.detector_noise(loop.calibration)

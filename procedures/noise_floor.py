@@ -33,7 +33,7 @@ class NoiseFloor(LabProcedure):
         bench = self.on_bench
         settings = sweep(self.centre, self.span, self.rbw, self.vbw, self.averages)
         ports = bench.station.rf_switch.positions
-        block_beams(self, signal=True, local_oscillator=True, loops=bench.loops.homodyne)
+        block_beams(self, signal=True, local_oscillator=True)
         dark = self._each(ports, "dark", settings, 0.0)
         bench.station.shutters["local_oscillator"].open()
         shot = self._each(ports, "shot", settings, 0.5)

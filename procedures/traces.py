@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from drivers.sweep import SweepSettings
 from labctl.errors import BadReply, ConfigurationError, LabError, LockError
-from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.loop import Loop, Verdict
 from labctl.locks.watch import LockWatch
 from labctl.spectra.acquisition import Acquisition, Averaging, Detector
@@ -90,11 +89,12 @@ def take_trace(
     )
 
 
-def block_beams(
-    procedure: LabProcedure, *, signal: bool, local_oscillator: bool, loops: Sequence[HomodyneLock]
-) -> None:
-    """Hold the homodyne loops where they are, then close shutters: a servo without its fringe would run away."""
-    procedure.on_bench.supervisor.hold([loop.name for loop in loops], "Beams are blocked.")
+def block_beams(procedure: LabProcedure, *, signal: bool, local_oscillator: bool) -> None:
+    """Hold the loops that need the light where they are, then close shutters: a servo without its fringe would run
+    away."""
+    loops = procedure.on_bench.loops
+    held = loops.on_probe if signal else [loop.name for loop in loops.homodyne]
+    procedure.on_bench.supervisor.hold(held, "Beams are blocked.")
     shutters = procedure.on_bench.station.shutters
     if signal:
         shutters["signal"].close()

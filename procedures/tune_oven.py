@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from pymeasure.experiment import BooleanParameter, FloatParameter
 
+from labctl.configuration.station_file import SourceLoop
 from labctl.errors import ConfigurationError, LabError
 from labctl.locks.double_resonance import DoubleResonanceSearch, FineTuning, Place
 from labctl.locks.length_walk import SourceCavity
@@ -38,8 +39,8 @@ class TuneOven(LabProcedure):
         return TYPICAL_RECENTRING_S if self.recentre else TYPICAL_SEARCH_S
 
     def measure(self) -> None:
-        """Raises `LockError` where there is no double resonance with gain, `StepTimeout` where the oven does not settle,
-        `ConfigurationError` for a station that lacks what it takes."""
+        """Raises `LockError` where there is no double resonance with gain, `StepTimeout` where the oven does not
+        settle, `ConfigurationError` for a station that lacks what it takes."""
         search = self._search()
         with self._open_loops():
             self.on_bench.station.raise_piezos()
@@ -58,20 +59,20 @@ class TuneOven(LabProcedure):
         entry = station.file.oven
         if entry is None:
             raise ConfigurationError("This station has no oven.", remedy="Add [oven] to the station file.")
-        length = station.file.loops[self._loop("opa_length")]
+        length, phase = self._loop("opa_length"), self._loop("pump_phase")
         cavity = SourceCavity(
-            servo=station.servos[self._loop("opa_length")],
+            servo=station.servos[length],
             scan=station.scan,
             seed=self._seed(),
             pump=station.shutters.get("pump"),
             wait=self.wait,
-            unity_gain_hz=length.unity_gain,
+            unity_gain_hz=self._entry(length).unity_gain,
         )
         ramp = min(self.ramp, entry.ramp)
         oven = OvenApproach(station.oven, self.on_bench.clock, self.wait, entry.minimum, entry.maximum, ramp)
         return DoubleResonanceSearch(
             cavity,
-            station.servos[self._loop("pump_phase")],
+            station.servos[phase],
             oven,
             tell=lambda text: self.event("info", text),
             on_progress=self.progress,
@@ -84,9 +85,14 @@ class TuneOven(LabProcedure):
                 return name
         raise ConfigurationError(f"This station has no loop of kind {kind}.", remedy="Add it under [loops].")
 
+    def _entry(self, name: str) -> SourceLoop:
+        entry = self.on_bench.station.file.loops[name]
+        assert isinstance(entry, SourceLoop)  # both kinds asked for are
+        return entry
+
     def _seed(self) -> Monitor:
         station, name = self.on_bench.station, self._loop("pump_phase")
-        witness = station.file.loops[name].witness
+        witness = self._entry(name).witness
         if witness is None:
             raise ConfigurationError(f"[loops.{name}] has no witness.", remedy="Name the monitor of the seed.")
         return station.monitors[witness]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymeasure.instruments import Instrument
 from pymeasure.instruments.validators import strict_discrete_set
 
-from drivers.errors import WrongInstrument
+from drivers.errors import BadReply, WrongInstrument
 from drivers.redpitaya.chain import ChainedRecorder
 from drivers.redpitaya.forms import on_off, on_or_off
 from drivers.redpitaya.inputs import BUFFER_SAMPLES, TRIGGER_AT_START, FastInput
@@ -36,6 +37,23 @@ class RedPitaya(ChainedRecorder):
     slow_outputs = Instrument.MultiChannelCreator(SlowOutput, SLOW_OUTPUTS, prefix="slow_")
     pins = Instrument.MultiChannelCreator(DigitalPin, DIGITAL_PINS, prefix="pin_")
     lights = Instrument.MultiChannelCreator(Light, LIGHTS, prefix="light_")
+
+    def slow_input_volts(self, pins: Sequence[str]) -> list[float]:
+        """Return the voltages of several slow inputs, such as AIN0, in V: all questions go out at once, so that they
+        cost one way there and back.
+
+        Raises `BadReply` where one is no number.
+        """
+        command = "ANALOG:PIN? " + ", ".join(pins)
+        with self.transaction(command):
+            self.write("\r\n".join(f"ANALOG:PIN? {pin}" for pin in pins))
+            replies = [self.read() for _ in pins]
+            try:
+                return [float(reply) for reply in replies]
+            except ValueError as error:
+                raise BadReply(
+                    self.name, "expected a number from each", command=command, reply=" ".join(replies)
+                ) from error
 
     moving_settings = frozenset({"on", "level", "direction", "voltage", "initial_value", "last_value", "load", "mode"})
 

@@ -1,9 +1,8 @@
-"""`labctl lock --dry-run`: what locking would send, rehearsed on the simulated table; the real one is only looked at."""
+"""`labctl lock --dry-run`: what locking would send, rehearsed on the simulated table; the real one is looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -40,14 +39,16 @@ def rehearse_locking(names: Sequence[str], station: Path | None, runs: Path | No
         failures = dict(_bring_up(twin, already))
         with recorded_commands(twin.bench.station) as sent:
             failures |= _bring_up(twin, [name for name in order if name not in already and name not in failures])
-    say("A rehearsal on the simulated table: nothing was sent to the instruments. The numbers on the table will differ.")
+    say(
+        "A rehearsal on the simulated table: nothing was sent to the instruments. The numbers on the table will differ."
+    )
     if already:
         say(f"Locked and left as they are: {', '.join(already)}.")
     if not sent:
         say("There is nothing to send.")
     _print(console, folded(sent), file)
-    for failure in failures.values():
-        raise LockError(f"In the rehearsal: {failure}")
+    if failures:
+        raise LockError(f"In the rehearsal: {next(iter(failures.values()))}")
     return 0
 
 
@@ -77,12 +78,16 @@ def _print(console: Console, groups: Sequence[Group], file: StationFile) -> None
     began_at = groups[0].commands[0].at
     table = Table(title=f"What locking would send to {file.station.name}")
     for heading in ("after", "instrument", "what", "on the wire", "times"):
-        table.add_column(heading, no_wrap=heading != "what", justify="right" if heading in ("after", "times") else "left")
+        table.add_column(
+            heading, no_wrap=heading != "what", justify="right" if heading in ("after", "times") else "left"
+        )
     for group in groups:
         table.add_section()
         for index, one in enumerate(group.commands):
             times = str(one.count) if one.count > 1 else ""
             if group.times > 1 and index == 0:
-                table.add_row("", "", Text(f"{group.times} rounds of these {len(group.commands)}:", style="bold"), "", "")
-            table.add_row(f"{one.at - began_at:.1f} s", one.instrument, Text(one.words), Text(one.on_the_wire), times)
+                table.add_row(
+                    "", "", Text(f"{group.times} rounds of these {len(group.commands)}:", style="bold"), "", ""
+                )
+            table.add_row(f"{one.at - began_at:.1f} s", one.instrument, Text(one.meaning), Text(one.on_the_wire), times)
     console.print(table)

@@ -62,7 +62,9 @@ def _last_values(file: StationFile, runs: Path, names: Sequence[str]) -> list[fl
     found: dict[str, float] = {}
     try:
         of_station = [
-            run for run in Catalogue(runs).list() if (run.station_name, run.backend) == (file.station.name, file.backend.kind)
+            run
+            for run in Catalogue(runs).list()
+            if (run.station_name, run.backend) == (file.station.name, file.backend.kind)
         ]
         for run in of_station[:RUNS_LOOKED_AT]:
             results = RunReader(run.path).results()

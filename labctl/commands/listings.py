@@ -130,7 +130,7 @@ def print_runs(runs: Path) -> None:
 
 
 def print_run(ident: str, runs: Path) -> None:
-    """Print how a run ended, its steps, its traces and its results."""
+    """Print how a run ended, its steps, its traces, the locks that it lost and its results."""
     run = RunReader(Catalogue(runs).find(ident))
     console = _console()
 
@@ -154,6 +154,11 @@ def print_run(ident: str, runs: Path) -> None:
         valid = "yes" if trace.valid else f"NO: {trace.invalid_reason}"
         traces.add_row(trace.name, shape, trace.values_unit, valid, trace.step)
     console.print(traces)
+    if lost := run.losses():
+        losses = _table("lost lock", "at (s)", "cause", "what happened")
+        for one in lost:
+            losses.add_row(one.loss.loop, f"{one.loss.at:.1f}", str(one.cause.kind), one.cause.sentence)
+        console.print(losses)
     results = _table("result", "value", "source")
     for name, result in sorted(run.results().items()):
         results.add_row(name, value_text(result.value, result.sigma, result.unit), result.source)

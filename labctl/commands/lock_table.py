@@ -25,7 +25,18 @@ NEAR_RAIL: Final = 0.2  # of half the range
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
 
 _AMBER, _ALARM = "yellow", "bold"
-_COLUMNS = ("loop", "state", "residual", "dB lost", "to rail", "rail in", "calibrated", "unwinds", "relocks left", "why")
+_COLUMNS = (
+    "loop",
+    "state",
+    "residual",
+    "dB lost",
+    "to rail",
+    "rail in",
+    "calibrated",
+    "unwinds",
+    "relocks left",
+    "why",
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +168,11 @@ def duration_text(seconds: float) -> str:
     """Return a time as a person says it, such as "14 min"."""
     for unit_s, name in ((DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min")):
         if seconds >= unit_s:
-            return f"{seconds / unit_s:.1f} {name}" if seconds < 10.0 * unit_s and unit_s > MINUTE_S else f"{seconds / unit_s:.0f} {name}"
+            return (
+                f"{seconds / unit_s:.1f} {name}"
+                if seconds < 10.0 * unit_s and unit_s > MINUTE_S
+                else f"{seconds / unit_s:.0f} {name}"
+            )
     return f"{seconds:.0f} s"
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,9 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
+from labctl.commands.exit_codes import EXIT_STOPPED
 from labctl.commands.lock_session import LockSession, lock_session, stopped_by_signals
-from labctl.commands.lock_table import LoopRow, duration_text, lock_table
+from labctl.commands.lock_table import LoopRow, lock_table
 from labctl.configuration.recipe_file import Step
 from labctl.configuration.station_file import SimulatedBackend
 from labctl.errors import ConfigurationError, LabError, LockError, Stopped
@@ -24,7 +24,6 @@ from labctl.locks.machine import Level
 from labctl.locks.onlooker import HELD_BY_A_PROGRAM, Onlooker
 from labctl.locks.servo_loop import ServoLoop
 from labctl.locks.supervisor import Supervisor
-from labctl.station.clock import SimulatedClock
 from labctl.store.records import StepState
 from procedures.bringing_up import bring_up_all, prepare
 from procedures.overnight import execute
@@ -75,9 +74,7 @@ def lock_loops(
     return 0
 
 
-def unlock_loops(
-    names: Sequence[str], station: Path | None, runs: Path | None, everything: bool, agreed: bool
-) -> int:
+def unlock_loops(names: Sequence[str], station: Path | None, runs: Path | None, everything: bool, agreed: bool) -> int:
     """Open loops and all that need them, outputs to 0; return the exit status.
 
     Raises `LockError` before anything is opened where others need them and nobody agreed.
@@ -138,19 +135,20 @@ def _lock(session: LockSession, wanted: Sequence[str], from_cold: bool | None, s
 
 def _take_over(session: LockSession, wanted: Sequence[str]) -> list[str]:
     """Take over what a first look found locked, and those that this program held itself and is to hold again; return
-    the former."""
-    bench = session.bench
+    the former.
+
+    Those that need a loop that is not locked and not asked for are left alone: a supervisor would hold them.
+    """
+    loops, supervisor = session.bench.loops.by_name, session.bench.supervisor
     onlooker = session.look()
     held = [name for name, machine in onlooker.machines.items() if machine.is_locked]
     onlooker.stop()
-    again = [
-        name
-        for name in bench.supervisor.with_needs(wanted)
-        if not bench.loops.by_name[name].capabilities.holds_alone and bench.loops.by_name[name].remembered()
-    ]
-    remembered = {name: bench.loops.by_name[name].remembered() for name in (*held, *again)}
-    bench.supervisor.take_over(remembered)
-    session.wait_until_proven(bench.supervisor)
+    asked = supervisor.with_needs(wanted)
+    again = [name for name in asked if not loops[name].capabilities.holds_alone and loops[name].remembered()]
+    ours = {*held, *asked}
+    held = [name for name in held if ours.issuperset(supervisor.with_needs([name]))]
+    supervisor.take_over({name: loops[name].remembered() for name in (*held, *again)})
+    session.wait_until_proven(supervisor)
     return held
 
 
@@ -162,7 +160,10 @@ def warm_the_oven(session: LockSession, say: Callable[[str], None]) -> None:
     say(f"Warming the oven to {oven.target:g} degC.")
     parameters = {"target": oven.target, "ramp": oven.ramp, "tolerance": oven.tolerance}
     execute(
-        Step("warm_oven", "warm_oven", None, (), 0, LONGEST_WARMING_S, parameters), session.bench, session.stop, _Silent()
+        Step("warm_oven", "warm_oven", None, (), 0, LONGEST_WARMING_S, parameters),
+        session.bench,
+        session.stop,
+        _Silent(),
     )
 
 
@@ -262,7 +263,7 @@ def _watch(session: LockSession, supervisor: Supervisor, console: Console, as_js
     closed."""
     clock, beat, turn = session.bench.clock, threading.Event(), 0
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
-    with suppress(Stopped), live or suppress():
+    with suppress(Stopped), live or nullcontext():
         while True:
             rows = session.rows(supervisor)
             if live is not None:

@@ -17,7 +17,6 @@ from labctl.station.traffic import readable, traffic_logger
 LONGEST_BLOCK: Final = 40  # commands that are looked for as one group that comes again
 
 _WRITTEN = "WRITE:%s"  # as pymeasure's adapters log
-_QUESTION = re.compile(r"\?")
 _LAST_NUMBER = re.compile(r'[-+]?\d+(?:\.\d+)?(?:E[-+]?\d+)?(?="?$)', re.IGNORECASE)
 _RESOURCES = {"module": "slot", "ch": "channel", "pin": "pin", "output": "fast output"}
 _WORDS_OF_NO_SETTING = {  # what moves nothing and is no setting of a driver
@@ -31,8 +30,8 @@ _WORDS_OF_NO_SETTING = {  # what moves nothing and is no setting of a driver
 
 @dataclass(frozen=True)
 class Sent:
-    """One command, or `count` of a kind one after the other: lab time of the first in s, instrument, what is meant, and
-    the first and the last on the wire."""
+    """One command, or `count` of a kind one after the other: lab time of the first in s, instrument, what is meant, the
+    first and the last on the wire, and the lowest and highest number that they carry."""
 
     at: float
     instrument: str
@@ -40,11 +39,37 @@ class Sent:
     words: str = ""
     last: str = ""
     count: int = 1
+    span: tuple[float, float] | None = None
 
     @property
     def kind(self) -> tuple[str, str]:
         """What commands of one kind have in common: all but their last number."""
         return self.instrument, _LAST_NUMBER.sub("#", self.wire)
+
+    @property
+    def number(self) -> float | None:
+        """The last number of the command."""
+        found = _LAST_NUMBER.search(self.wire)
+        return None if found is None else float(found[0])
+
+    @property
+    def meaning(self) -> str:
+        """The words, with the span of the numbers where there are several."""
+        if self.span is None or self.span[0] == self.span[1]:
+            return self.words
+        return f"{_without_value(self.words)} {self.span[0]:g} to {self.span[1]:g}"
+
+    def followed_by(self, other: Sent) -> Sent:
+        """Return this command and one more of its kind as one."""
+        numbers = [*(self.span or ()), *(n for n in (self.number, other.number) if n is not None)]
+        span = (min(numbers), max(numbers)) if numbers else None
+        return replace(self, last=other.wire, count=self.count + 1, span=span)
+
+    def spanning(self, others: Sequence[Sent]) -> Sent:
+        """Return this command with the span of its kind in later rounds too."""
+        spans = [one.span or (one.number, one.number) for one in (self, *others)]
+        numbers = [number for span in spans for number in span if number is not None]
+        return replace(self, span=(min(numbers), max(numbers))) if others and numbers else self
 
     @property
     def on_the_wire(self) -> str:
@@ -73,7 +98,7 @@ class _Recorder:
         self._latest: dict[str, int] = {}  # place of the last command to each instrument
 
     def write(self, instrument: str, text: str) -> None:
-        if not _QUESTION.search(text):
+        if "?" not in text:
             self._latest[instrument] = len(self.sent)
             self.sent.append(Sent(self.now(), instrument, text))
 
@@ -82,7 +107,8 @@ class _Recorder:
         if place is None:
             return
         said, words = self.sent[place].words, self._words(instrument, path, value)
-        self.sent[place] = replace(self.sent[place], words=f"{said}; {words}" if said else words)
+        if words not in said:  # some drivers note what follows from a command again
+            self.sent[place] = replace(self.sent[place], words=f"{said}; {words}" if said else words)
 
     def _words(self, instrument: str, path: str, value: Any) -> str:
         channel, _, name = path.rpartition(".")
@@ -105,9 +131,7 @@ class _Wire(logging.Handler):
 def recorded_commands(station: Station) -> Iterator[list[Sent]]:
     """Record every command that is no question and goes out to the instruments of `station` inside the block."""
     recorder = _Recorder(station.file, station.clock.now)
-    undo: list[Callable[[], None]] = []
-    for name in station.file.instruments:
-        undo.append(_listen(name, station, recorder))
+    undo = [_listen(name, station, recorder) for name in station.file.instruments]
     try:
         yield recorder.sent
     finally:
@@ -143,14 +167,15 @@ def folded(sent: Sequence[Sent]) -> list[Group]:
     rows: list[Sent] = []
     for one in sent:
         if rows and rows[-1].kind == one.kind:
-            rows[-1] = replace(rows[-1], last=one.wire, count=rows[-1].count + 1)
+            rows[-1] = rows[-1].followed_by(one)
         else:
             rows.append(one)
     groups: list[Group] = []
     at = 0
     while at < len(rows):
         length, times = _longest_rounds(rows, at)
-        block = rows[at : at + length]
+        rounds = [rows[begin : begin + length] for begin in range(at, at + length * times, length)]
+        block = [first.spanning(others) for first, *others in zip(*rounds, strict=True)]
         if times > 1 or not groups or groups[-1].times > 1:
             groups.append(Group(tuple(block), times))
         else:
@@ -173,7 +198,7 @@ def _longest_rounds(rows: Sequence[Sent], at: int) -> tuple[int, int]:
 
 
 def _roles(file: StationFile) -> dict[tuple[str, str, str], str]:
-    """Return what each channel of an instrument is on this table: "lo1 servo", "pump shutter"."""
+    """Return what each channel (instrument, resource, number) is on this table: "lo1 servo", "pump shutter"."""
     roles: dict[tuple[str, str, str], str] = {}
     for use in uses(file):
         keys = [str(key) for key in use.key if key != "instrument"]
@@ -201,8 +226,8 @@ def _without_value(words: str) -> str:
 def _named(sent: Sent, learnt: dict[tuple[str, str], str]) -> Sent:
     """Return a command that no driver calls a setting with the words of its kind, or with what it does."""
     if sent.kind in learnt:
-        number = _LAST_NUMBER.search(sent.wire)
-        return replace(sent, words=f"{learnt[sent.kind]} {float(number[0]):.6g}" if number else learnt[sent.kind])
+        value = "" if sent.number is None else f" {sent.number:g}"
+        return replace(sent, words=f"{learnt[sent.kind]}{value}")
     for beginning, words in _WORDS_OF_NO_SETTING.items():
         if sent.wire.upper().startswith(beginning):
             return replace(sent, words=words)

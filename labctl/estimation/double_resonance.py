@@ -36,8 +36,7 @@ class SeedLevel:
 
     @property
     def merit(self) -> Estimate:
-        """Pump over threshold times an unknown constant that places of one seed power share: x^2 without detuning, which
-        drops out."""
+        """Pump over threshold times an unknown constant that places of one seed power share; detuning drops out."""
         x, level = self.gain.x, self.unpumped
         value = x.value**2 / level.value
         return Estimate(value, value * math.hypot(2.0 * x.relative_sigma, level.relative_sigma), "1/V", "x^2 / V")
@@ -124,9 +123,9 @@ def seed_level(volts: FloatArray, signal: FloatArray, dark_v: float = 0.0) -> Se
     """Take the seed's fringe apart: `signal` (n,) in V against `volts` (n,) at the pump phase; `dark_v` is the reading
     without seed, in V.
 
-    With the seed detuned by D, power goes as (1 + D^2 + x^2 + 2 x sqrt(1 + D^2) cos theta) / (1 + D^2 - x^2)^2: the fringe
-    of an amplifier on resonance with x' = x / sqrt(1 + D^2), lit with 1 / (1 + D^2). Its extremes are 1 / (1 -+ x')^2 of
-    that light. Refuses a scan without a fringe that stands out.
+    With the seed detuned by D (`physics.double_resonance.detuned_seed_power`) it is the fringe of an amplifier on
+    resonance with x' = x / sqrt(1 + D^2), lit with 1 / (1 + D^2). Its extremes are 1 / (1 -+ x')^2 of that light.
+    Refuses a scan without a fringe that stands out.
     """
     crest, trough = (_above(level, dark_v) for level in fringe_crests(fit_fringe(volts, signal), volts, signal))
     gain = gain_from_levels(crest, trough)
@@ -186,8 +185,8 @@ class LorentzianLine:
 def lorentzian_line(position: FloatArray, level: FloatArray, sigma: FloatArray) -> LorentzianLine:
     """Fit h / (1 + ((x - x0) / w)^2) to points (n,) about its top, as the parabola that its inverse is.
 
-    What the points scatter more than their `sigma` says widens the uncertainty. Refuses fewer than 3 points, levels that
-    are not positive, and points without a maximum.
+    What the points scatter more than their `sigma` says widens the uncertainty. Refuses fewer than 3 points, levels
+    that are not positive, and points without a maximum.
     """
     if len(position) < FEWEST_POINTS or len(position) != len(level):
         raise AnalysisRefused(f"A resonance needs {FEWEST_POINTS} points, not {len(position)}.")

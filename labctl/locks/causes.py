@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from labctl.locks.first_movers import RESOLUTION_S, Mover, Needs, ancestors, in_ms
+from labctl.locks.first_movers import LEAST_BAND, RESOLUTION_S, Mover, Needs, ancestors, in_ms
 from labctl.locks.loss_scene import Scene
 from labctl.locks.losses import Evidence
 
+THROWN_V: Final = 1.0  # of the output: further away than a loop that is closed again where it was
 JUMP_V: Final = 0.25  # of the output: what no knock leaves behind and no drift does in the time of a relock
 DARK: Final = 0.03  # of the light at lock: none
 LEAST_STEP: Final = 0.06  # of the light: a smaller step is noise
@@ -74,17 +75,20 @@ def explain(evidence: Evidence, needs: Needs) -> Cause:
     A loss is told best once the loop is locked again: only then is it known where its point has gone.
     """
     scene = Scene.of(evidence, needs)
+    lost, subject = evidence.loss.loop, scene.subject
+    found = next((finding for rule in _RULES if (finding := rule(scene)) is not None), _unexplained(scene))
+    who = f"{lost} went with {subject}, which it needs; {subject}" if scene.is_upstream else lost
     first = scene.order[0].loop if scene.order else ""
-    when = clock_time(evidence.loss.at)
-    found = next((finding for rule in _RULES if (finding := rule(scene)) is not None), None)
-    if found is None:
-        seen = f" What was seen: {in_ms(scene.order)}." if scene.order else ""
-        sentence = f"{when}: {evidence.loss.loop} was lost and nothing tells why. {evidence.loss.reason}{seen}"
-        return Cause(CauseKind.UNKNOWN, sentence, 0.0, first, scene.order)
-    if not scene.is_upstream:
-        return Cause(found.kind, f"{when}: {scene.subject} {found.text}.", found.confidence, first, scene.order)
-    sentence = f"{when}: {evidence.loss.loop} went with {scene.subject}, which it needs and which {found.text}."
-    return Cause(CauseKind.UPSTREAM, sentence, found.confidence, first, scene.order)
+    sentence = f"{clock_time(evidence.loss.at)}: {who} {found.text}."
+    return Cause(found.kind, sentence, found.confidence, first, scene.order)
+
+
+def _unexplained(scene: Scene) -> _Finding:
+    seen = f"; what moved: {in_ms(scene.order)}" if scene.order else ""
+    if scene.is_upstream:
+        return _Finding(CauseKind.UPSTREAM, f"moved first, and nothing tells why{seen}", GUESS)
+    reason = scene.evidence.loss.reason.removeprefix(f"{scene.subject}: ").rstrip(".")
+    return _Finding(CauseKind.UNKNOWN, f"was lost and nothing tells why ({reason}){seen}", 0.0)
 
 
 def clock_time(at: float) -> str:
@@ -150,14 +154,20 @@ def _power_step(scene: Scene) -> _Finding | None:
 
 
 def _oscillation(scene: Scene) -> _Finding | None:
-    bad = scene.while_bad(scene.subject)
-    to_and_fro = bad.size >= 2 and float(bad.min()) < 0.0 < float(bad.max()) and _is_alone(scene)
-    if not scene.swings(scene.subject) and not (scene.has_error(scene.subject) and to_and_fro):
+    subject = scene.subject
+    if scene.swings(subject):
+        rms = float(np.std(scene.while_bad(subject)))
+        return _Finding(
+            CauseKind.OSCILLATION, f"began to swing about its point ({rms:.2f} rms): its gain is too high", LIKELY
+        )
+    # A closed loop follows a knock within a look, unless that throws it out of its range.
+    thrown = not abs(scene.jump_v(subject)) < THROWN_V
+    if not scene.has_error(subject) or not scene.is_abrupt(subject) or not _is_alone(scene) or thrown:
         return None
-    unit = "of its light" if not scene.has_error(scene.subject) else "of its error"
-    rms = float(np.std(scene.while_bad(scene.subject)))
     return _Finding(
-        CauseKind.OSCILLATION, f"began to swing about its point ({rms:.2f} rms {unit}): its gain is too high", LIKELY
+        CauseKind.OSCILLATION,
+        "alone began to move about its point from one look to the next and was found there again: its gain is too high",
+        GUESS,
     )
 
 
@@ -178,8 +188,10 @@ def _detector(scene: Scene) -> _Finding | None:
     if not scene.has_error(subject):
         return None
     bad = scene.while_bad(subject)
-    left = bad.size > 0 and abs(float(np.mean(bad))) > SATURATED_RAD
-    if bad.size == 0 or not _is_alone(scene) or (scene.is_abrupt(subject) and not left):
+    if not bad.size or abs(float(np.mean(bad))) < LEAST_BAND["error"]:
+        return None
+    left = abs(float(np.mean(bad))) > SATURATED_RAD
+    if not _is_alone(scene) or (scene.is_abrupt(subject) and not left):
         return None
     return _Finding(
         CauseKind.DETECTOR,
@@ -228,7 +240,7 @@ def _span_ms(order: Sequence[Mover]) -> float:
 
 def _temperature(scene: Scene) -> _Finding | None:
     subject, root = scene.subject, scene.root
-    if root is None or subject == root or scene.has_error(subject) or not scene.stayed(root):
+    if root is None or set(scene.needs[subject]) != {root} or scene.has_error(subject) or not scene.stayed(root):
         return None
     trend = scene.trend_per_s(subject)
     if not (scene.level(subject) < 1.0 - SLOW_FALL or trend < 0.0):
@@ -246,9 +258,9 @@ _RULES: Final[tuple[Callable[[Scene], _Finding | None], ...]] = (
     _rail,
     _light_gone,
     _power_step,
+    _detector,
     _oscillation,
     _mode_hop,
-    _detector,
     _knock,
     _temperature,
 )

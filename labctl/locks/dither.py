@@ -16,8 +16,8 @@ import numpy as np
 from labctl.errors import AnalysisRefused
 
 LARGEST_ERROR: Final = 0.5  # linewidths: beyond it the two sides say no more how far it is
-CORRECTED: Final = 0.4  # of the error, a step
-STEADY_SHARE: Final = 0.02  # of the light, from one pair of sides to the next; 5 nm of length in the middle
+CORRECTED: Final = 0.5  # of the error, a step
+STEADY_SHARE: Final = 0.04  # of the light, from one pair of sides to the next
 MOST_SKIPPED: Final = 4  # pairs in a row
 LARGEST_CORRECTION: Final = 0.15  # linewidths a step: a reading that is wrong must not throw the loop off
 

@@ -34,7 +34,7 @@ class Dithering:
         self._side = 1
         self._due = 0.0
         self._levels: list[float] = []  # of the light on this side so far, V
-        self._other: float | None = None  # mean light of the side before, V
+        self._other: float | None = None  # light of the side before, V
         self._steady = SteadyLight()
 
     def begin(self, centre_v: float, law: DitherLaw) -> None:
@@ -101,10 +101,10 @@ class Dithering:
         return law.error_m(here, other) if self._side > 0 else law.error_m(other, here)
 
     def _level(self) -> float:
-        """Return the mean light of this side, in V."""
+        """Return the light of this side in V: the median, which light that jumps near an end does not move."""
         while len(self._levels) < FEWEST_READINGS:
             self._levels.append(self._light.volts())
-        return float(np.mean(self._levels))
+        return float(np.median(self._levels))
 
     def _turn(self, law: DitherLaw) -> None:
         """Go to the other side of the centre."""

@@ -19,7 +19,7 @@ from labctl.estimation.double_resonance import SeedLevel, mean_level, resonance_
 from labctl.estimation.estimate import Estimate
 from labctl.locks.fringe_looks import FringeLooks
 from labctl.locks.length_walk import HELD_SHARE, LengthWalk, SourceCavity, hold_fringe, transmission_v, walk_length
-from labctl.locks.oven_approach import OvenApproach
+from labctl.locks.oven_approach import LAGS, SLOWEST_TIME_CONSTANT_S, OvenApproach
 from labctl.station.roles import Servo
 
 SECOND_LOOK_K = 2.0  # nearer than pi / 4 of phase: the number of half turns is sure, and the sign
@@ -38,8 +38,8 @@ EDGE_K = 0.4  # room for the fine points within the oven's limits
 
 @dataclass(frozen=True)
 class Place:
-    """A double resonance that was visited: where the forecast has it (degC), and what the seed said there; None where it
-    showed no gain."""
+    """A double resonance that was visited: where the forecast has it (degC), and what the seed said there; None where
+    it showed no gain."""
 
     forecast_c: Estimate
     level: SeedLevel | None
@@ -134,6 +134,7 @@ class DoubleResonanceSearch:
     def settle(self, temperature_c: float) -> None:
         """Bring the oven to a temperature (degC) and leave it there, from below."""
         self.oven.go(temperature_c)
+        self.cavity.wait(LAGS * SLOWEST_TIME_CONSTANT_S)  # steady to 1 mK/s is some millikelvin away yet
         self.on_progress(1.0)
 
     # ---- looking ---------------------------------------------------------------------------------------------------
@@ -247,8 +248,8 @@ class DoubleResonanceSearch:
 
 
 def shortest_tour(start_c: float, places_c: Mapping[int, float]) -> tuple[int, ...]:
-    """Return the order of visits with the shortest way. The way back from the last place counts, half at its longest and
-    half on average: any place may turn out to be the best."""
+    """Return the order of visits with the shortest way. The way back from the last place counts, half at its longest
+    and half on average: any place may turn out to be the best."""
 
     def way_k(order: tuple[int, ...]) -> float:
         stops = [start_c, *(places_c[number] for number in order)]

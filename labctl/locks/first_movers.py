@@ -17,7 +17,7 @@ Needs = Mapping[str, Collection[str]]
 
 QUIET_ENDS_S: Final = 1.5  # before the loss: what is older shows how quiet the signals were
 SEARCH_S: Final = 1.5  # before the loss: no mover is looked for earlier
-OUTPUT_SEARCH_S: Final = 0.3  # the same for outputs, which wander with their paths
+OUTPUT_SEARCH_S: Final = 0.05  # the same for outputs, which wander with their paths
 AFTER_S: Final = 2.0  # and after it; the signals of later are those of loops that are opened and closed
 SIGMAS: Final = 6.0
 # rad or linewidths, share of the light, V: a path in air wanders by some tenths of a volt between two looks

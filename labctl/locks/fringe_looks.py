@@ -35,8 +35,8 @@ class FringeLooks:
         return bool(self._offsets)
 
     def add(self, temperature_c: float, walk: LengthWalk) -> None:
-        """Take up a walk at a temperature (degC). A seed out of reach is known to be just out of reach, once two fringes
-        of the pump gave the scale."""
+        """Take up a walk at a temperature (degC). A seed out of reach is known to be just out of reach, once two
+        fringes of the pump gave the scale."""
         self.dark_v = walk.dark_v
         if not math.isnan(walk.half_turn_v):
             self._half_turn_v = walk.half_turn_v
@@ -80,8 +80,8 @@ class FringeLooks:
         return math.pi * self._half_width_v / self._scale_v() / abs(self.dispersion().rate_rad_per_k)
 
     def places(self, low_c: float, high_c: float) -> dict[int, Estimate]:
-        """Return the double resonances on fringes in reach from `low_c` to `high_c` (degC) by number, those that may yet
-        turn out to be within included."""
+        """Return the double resonances on fringes in reach from `low_c` to `high_c` (degC) by number, those that may
+        yet turn out to be within included."""
         dispersion = self.dispersion()
         beyond_k = math.pi / abs(dispersion.rate_rad_per_k)
         found = dispersion.temperatures(low_c - beyond_k, high_c + beyond_k)

@@ -27,6 +27,9 @@ class LoopHistory:
         self._times: deque[float] = deque(maxlen=rows)
         self._rows: deque[list[tuple[float, float, float, LockState]]] = deque(maxlen=rows)
 
+    def __len__(self) -> int:
+        return len(self._times)
+
     def note(self, now: float, machines: Iterable[LoopMachine]) -> None:
         """Add what the machines saw and where they are."""
         row = []

@@ -35,7 +35,7 @@ SETTLE_S = 0.3
 
 @dataclass(frozen=True)
 class SourceCavity:
-    """What looking at the cavity needs: its servo and fast scan, the seed monitor, and the pump's shutter if it has one.
+    """What looking at the cavity needs: its servo and fast scan, the seed monitor, the pump's shutter if it has one.
 
     `wait` waits in lab time (s) and may raise to stop.
     """

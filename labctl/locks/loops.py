@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labctl.configuration.station_file import HomodyneLoop
+from labctl.configuration.station_file import CavityLoop, HomodyneLoop
 from labctl.errors import ConfigurationError
+from labctl.locks.cavity_loops import cavity_lock
 from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.loop import Loop
 from labctl.locks.opa_length import LengthLock
 from labctl.locks.pump_phase import PumpPhaseLock
 from labctl.locks.servo_loop import ServoLoop
+from labctl.locks.sensor_cavity import CavityLock
 from labctl.locks.supervisor import Supervisor
+from labctl.station.bindings.environment import read_ahead
 from labctl.station.roles import Monitor
 from labctl.station.station import Station
 
@@ -35,6 +38,11 @@ class Loops:
         """Return the homodyne loops, in the order of their sensors."""
         return [loop for loop in self.by_name.values() if isinstance(loop, HomodyneLock)]
 
+    @property
+    def on_probe(self) -> list[str]:
+        """Return the names of the loops that the light on the sensors keeps: cavities and homodyne phases."""
+        return [loop.name for loop in self.by_name.values() if isinstance(loop, CavityLock | HomodyneLock)]
+
     def of_sensor(self, sensor: int) -> HomodyneLock:
         """Return the homodyne loop of one sensor, counted from 1."""
         loops = self.homodyne
@@ -52,6 +60,9 @@ def build_loops(station: Station) -> Loops:
     homodyne: list[tuple[int, HomodyneLock]] = []
     for name in file.loops_in_order:
         entry = file.loops[name]
+        if isinstance(entry, CavityLoop):
+            loops[name] = cavity_lock(station, name, _seed(station))
+            continue
         witness = _witness(station, name, entry.witness)
         if isinstance(entry, HomodyneLoop):
             quadrature = 1 if entry.quadrature == "+pi/2" else -1
@@ -85,12 +96,14 @@ def build_loops(station: Station) -> Loops:
 def build_supervisor(station: Station, loops: Loops) -> Supervisor:
     """Return who looks after the loops of a station; nothing is looked at before somebody asks for a lock."""
     entries = station.file.loops
+    witness = {name: monitor for name in loops.by_name if (monitor := entries[name].witness) is not None}
     return Supervisor(
         loops.by_name,
         {name: entries[name].needs for name in loops.by_name},
         station.clock,
         period_s=station.file.supervisor.period,
         relocks_per_hour={name: entries[name].relocks_per_hour for name in loops.by_name},
+        read_ahead=lambda names: read_ahead(station.monitors[witness[name]] for name in names if name in witness),
     )
 
 

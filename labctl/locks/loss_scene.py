@@ -18,7 +18,7 @@ FAR_BANDS: Final = 2.0  # half widths of the quiet band: what goes so far within
 FEWEST: Final = 6  # readings, for a swing or a silence
 SWING: Final = 3.0  # times the rms of the quiet seconds
 SWING_TURNS: Final = 0.3  # of the readings after which the sign has changed; a drift has none
-SILENCE: Final = 0.3  # of the rms of the quiet seconds
+SILENCE: Final = 0.45  # of the rms of the quiet seconds
 TREND_SIGMAS: Final = 4.0
 
 CLOSED: Final = frozenset({"locked", "suspect"})

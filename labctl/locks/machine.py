@@ -29,7 +29,7 @@ SLIP_SHARE: Final = 0.75  # of a fringe: a jump of the output that no drift make
 COAST_S: Final = 10.0  # how long the drift learnt before is worth following
 COAST_STEP_V: Final = 0.1
 
-_WATCHED: Final = frozenset({LockState.LOCKED, LockState.SUSPECT, LockState.VERIFY})
+_WATCHED: Final = frozenset({LockState.LOCKED, LockState.SUSPECT, LockState.VERIFY, LockState.HOLD, LockState.UNWIND})
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class LoopMachine:
         self._rung = 0
         self._looks = 0
         self._failed_looks = 0
+        self._looked_at_output = False
         self._bad_in_a_row = 0
         self._first_bad_at = math.nan
         self._held_v = math.nan
@@ -162,9 +163,14 @@ class LoopMachine:
 
     # ---- once a tick ------------------------------------------------------------------------------------------------
 
+    @property
+    def will_look(self) -> bool:
+        """Return whether there are signals to read in this state."""
+        return self.state in _WATCHED and self._steps is None
+
     def look(self) -> None:
         """Read the signals, where there are any."""
-        if self.state not in _WATCHED and self.state is not LockState.HOLD and self.state is not LockState.UNWIND:
+        if not self.will_look:
             self.last = None
             return
         try:
@@ -193,6 +199,7 @@ class LoopMachine:
             self._tell("info", self.name, f"{self.name} slipped by {jump_v / period_v:+.1f} fringes and holds.")
             self.drift.forget()
         self.drift.note(at, output_v)
+        self._looked_at_output = True
 
     def decide(self, parents: Parents, floor: Floor) -> None:
         """Go on to the state that the looks call for."""
@@ -323,7 +330,10 @@ class LoopMachine:
         self._enter(LockState.RELOCK, reason, "warning")
 
     def _unwind_where_due(self, floor: Floor) -> None:
-        if not self.loop.capabilities.unwinds or self.actuator is None:
+        if not self._looked_at_output or self.actuator is None:
+            return
+        self._looked_at_output = False
+        if not self.loop.capabilities.unwinds:
             return
         soon_v = self.drift.expected_v(self._clock.now())
         share = 1.0 - ActuatorState(0.0, True, soon_v, self.actuator.low_v, self.actuator.high_v).margin

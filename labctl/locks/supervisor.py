@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from labctl.configuration.dependencies import in_order_of_needs
@@ -23,6 +24,9 @@ SLICE_S: Final = 0.1  # of lab time a tick for acquisitions, so that the other l
 POLL_S: Final = 2.0  # between two looks at the output of one loop: a serial servo takes some ten milliseconds
 EVIDENCE_AFTER_S: Final = 5.0
 RELOCKS_PER_HOUR: Final = 10
+BUSY: Final = frozenset({LockState.SUSPECT, LockState.VERIFY, LockState.UNWIND, LockState.RELOCK})
+ALL_LOCKED: Final = Parents(True)
+IN_DOUBT: Final = Parents(True, suspect=True)
 LOOK_S: Final = 0.2  # between two looks of those who wait for a lock
 
 
@@ -31,6 +35,7 @@ class Supervisor:
 
     It starts by itself when a lock is asked for, and may be told to take over what the hardware holds already. `tell`
     is given what happens (level, loop, sentence), `on_loss` the evidence of each loss once its last seconds are in.
+    `read_ahead` may read the signals of several loops at once before each is asked for its own.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Supervisor:
         *,
         period_s: float = PERIOD_S,
         relocks_per_hour: Mapping[str, int] | None = None,
+        read_ahead: Callable[[Sequence[str]], None] = lambda names: None,
     ) -> None:
         self.tell: Tell = lambda level, name, text: None
         self.on_loss: Callable[[Evidence], None] = lambda evidence: None
@@ -48,6 +54,7 @@ class Supervisor:
         self.losses: list[Loss] = []
         self._clock = clock
         self._period_s = period_s
+        self._read_ahead = read_ahead
         self._needs = {name: [need for need in needs.get(name, ()) if need in loops] for name in loops}
         self._machines = {
             name: LoopMachine(
@@ -219,8 +226,7 @@ class Supervisor:
         with self._guard:
             now = self._clock.now()
             machines = self._machines.values()
-            for machine in machines:
-                machine.look()
+            self._look()
             self._poll_outputs(now)
             for name, machine in self._machines.items():
                 machine.decide(self._parents(name), self)
@@ -233,6 +239,20 @@ class Supervisor:
             self.history.note(now, machines)
             self._note_validity(now)
             self._complete_evidence(now)
+            if self._registration is not None:
+                self._registration.period_s = self._next_period_s()
+
+    def _next_period_s(self) -> float:
+        """Return when to look again: sooner while a loop is in doubt or on its way."""
+        busy = any(machine.is_acquiring or machine.state in BUSY for machine in self._machines.values())
+        return min(PERIOD_S, self._period_s) if busy else self._period_s
+
+    def _look(self) -> None:
+        looking = [machine for machine in self._machines.values() if machine.will_look]
+        with suppress(LabError):  # who does not answer is told by each loop that asks
+            self._read_ahead([machine.name for machine in looking])
+        for machine in self._machines.values():
+            machine.look()
 
     def _poll_outputs(self, now: float) -> None:
         """Look at one output after the other, each once in `POLL_S`."""
@@ -243,12 +263,16 @@ class Supervisor:
         self._polled = due
 
     def _parents(self, name: str) -> Parents:
-        needs = [self._machines[need] for need in self._needs[name]]
-        for machine in needs:
+        parents = ALL_LOCKED
+        for need in self._needs[name]:
+            machine = self._machines[need]
+            if machine.state is LockState.LOCKED:
+                continue
             # One that was found closed is proven together with those that need it: none of them is opened meanwhile.
             if not (machine.is_locked or machine.is_being_proven):
-                return Parents(False, False, machine.name)
-        return Parents(True, any(not machine.is_locked or machine.state is LockState.SUSPECT for machine in needs))
+                return Parents(False, missing=need)
+            parents = IN_DOUBT
+        return parents
 
     def may_begin(self) -> bool:
         """Return whether an acquisition may begin: one goes on at a time."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import StoreError
+from labctl.locks.locked_time import LoopTime
+from labctl.store.losses import LossRecord
 from labctl.store.reader import RunReader
 from labctl.store.records import (
     EndRecord,
@@ -48,6 +50,8 @@ class RunContents:
     events: Sequence[EventRecord]
     traces: Sequence[TraceInfo]
     instruments: Sequence[InstrumentSnapshot]
+    losses: Sequence[LossRecord]
+    loop_times: Sequence[LoopTime]
     sensors: tuple[int, ...]
     unreadable: tuple[str, ...]
     _reader: RunReader
@@ -96,6 +100,8 @@ def read_run(path: Path) -> RunContents:
         events=attempt(reader.events, list[EventRecord]()),
         traces=traces,
         instruments=[*manifest.instruments, *attempt(reader.snapshots, list[InstrumentSnapshot]())],
+        losses=attempt(reader.losses, list[LossRecord]()),
+        loop_times=attempt(reader.loop_times, list[LoopTime]()),
         sensors=_sensors(results, traces, steps),
         unreadable=tuple(unreadable),
         _reader=reader,

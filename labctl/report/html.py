@@ -13,6 +13,7 @@ from labctl.report.conventions import GENERAL, meanings, trace_lines
 from labctl.report.headline import checks, readings
 from labctl.report.incidents import incidents
 from labctl.report.instruments import instrument_lines
+from labctl.report.locks import locks
 from labctl.report.overview import overview
 from labctl.report.published import published_quantities
 from labctl.report.truth_section import Revelation, truth_section
@@ -55,6 +56,7 @@ def render(run: RunContents, revelation: Revelation | None = None) -> str:
             readings=readings(run),
             checks=checks(run),
             incidents=incidents(run),
+            locks=locks(run),
             quantities=[quantity for quantity in quantities if quantity.is_measured],
             unmeasurable=[quantity for quantity in quantities if not quantity.is_measured],
             blocks=sensor_blocks(run),

@@ -13,6 +13,9 @@ Reply = str | bytes
 ArgumentCount = int | tuple[int, int]
 
 
+_MOST_READ = 512  # units that a table remembers: those that a program repeats
+
+
 @dataclass(frozen=True)
 class Call:
     """One command as its handler sees it: the number at each `<n>` of the pattern (1 where none), and the arguments."""
@@ -78,6 +81,7 @@ class CommandTable:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, bool], _Entry] = {}
+        self._read: dict[tuple[str, str], tuple[str, _Entry, Call]] = {}  # what a unit behind a path was found to be
 
     def add(self, pattern: str, handler: Handler, arguments: ArgumentCount) -> None:
         """Let `handler` answer `pattern`, replacing what answered it before."""
@@ -85,12 +89,16 @@ class CommandTable:
         for key, places in syntax.spellings(pattern):
             entry = _Entry(handler, places, pattern.count("<n>"), fewest, most)
             self._entries[key, pattern.endswith("?")] = entry
+        self._read.clear()
 
     def call(self, unit: str, path: str) -> tuple[str, Answer]:
         """Run one program message unit behind `path`; return the path behind it and the answer.
 
         Raises ScpiError -102, -108, -109 or -113, and what the handler raises.
         """
+        if (known := self._read.get((unit, path))) is not None:
+            return known[0], known[1].handler(known[2])
+        asked = unit, path
         header, space, rest = syntax.split_unit(unit)
         if header.startswith("*"):
             full = header
@@ -108,7 +116,11 @@ class CommandTable:
             raise ScpiError(-109)
         if len(arguments) > entry.most:
             raise ScpiError(-108)
-        return path, entry.handler(Call(suffixes, arguments))
+        call = Call(suffixes, arguments)
+        if len(self._read) >= _MOST_READ:
+            self._read.clear()
+        self._read[asked] = path, entry, call
+        return path, entry.handler(call)
 
     def _find(self, text: str) -> tuple[_Entry | None, tuple[int, ...]]:
         header = syntax.read_header(text)

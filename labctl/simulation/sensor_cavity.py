@@ -61,6 +61,8 @@ class SensorCavity:
         self._best_slope = self._slope(self._resonant_gap_m)
         self._best_transmission = self._transmitted(self._resonant_gap_m, self._design_m)
         self._best_phase_rad = self._phase(self._resonant_gap_m)
+        self._seen_at: tuple[float, float] | None = None
+        self._seen = 0.0
         self._known_at: tuple[float, float] | None = None
         self.advance()
 
@@ -72,8 +74,14 @@ class SensorCavity:
     def transmission_volts(self, light: float = 1.0) -> float:
         """Return the photodiode behind the mirror, in V, with its noise; `light` is the power of the probe over that of
         the design."""
-        seen = self._transmitted(self.gap_m(), self._laser_m()) / self._best_transmission
-        return TRANSMISSION_V * light * seen + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
+        return TRANSMISSION_V * light * self._transmission() + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
+
+    def _transmission(self) -> float:
+        """Return the transmission now over that on resonance; one that stands still is not computed anew."""
+        at = self.gap_m(), self._laser_m()
+        if self._seen_at != at:
+            self._seen_at, self._seen = at, self._transmitted(*at) / self._best_transmission
+        return self._seen
 
     def advance(self) -> None:
         """Follow the length and the laser; a cavity that stands still is not computed anew."""

@@ -37,7 +37,6 @@ from labctl.station.roles import (
     Digitizer,
     Gauge,
     LengthScan,
-    Monitor,
     Picomotor,
     PowerMeter,
     RfSwitch,
@@ -151,7 +150,7 @@ class Station:
         }
 
     @cached_property
-    def monitors(self) -> dict[str, Monitor]:
+    def monitors(self) -> dict[str, SlowMonitor]:
         """Return the slow monitors by name."""
         return {
             name: SlowMonitor(self._driver(entry.instrument), entry.input, entry.offset, entry.gain)

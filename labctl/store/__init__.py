@@ -6,6 +6,7 @@ A run is a folder: `manifest.json` before anything moves, `run.db` while it happ
 """
 
 from labctl.store.catalogue import Catalogue
+from labctl.store.losses import LossRecord
 from labctl.store.reader import RunReader
 from labctl.store.records import (
     AskedSetting,
@@ -30,6 +31,7 @@ __all__ = [
     "EndRecord",
     "EventRecord",
     "InstrumentSnapshot",
+    "LossRecord",
     "Manifest",
     "NamedResult",
     "RunReader",

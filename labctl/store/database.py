@@ -17,6 +17,7 @@ from pathlib import Path
 from labctl.errors import StoreError
 from labctl.store.failures import reported
 from labctl.store.hold import reading
+from labctl.store.losses import LOSSES_SCHEMA
 
 RUN_DATABASE = "run.db"
 SCHEMA_VERSION = 1  # one more table does not raise it: older readers pass it over, newer ones do without
@@ -65,7 +66,7 @@ def create_database(file: Path | None) -> sqlite3.Connection:
     try:
         _make_durable(connection)
         with transaction(connection):
-            for statement in _SCHEMA.split(";\n"):
+            for statement in (_SCHEMA + LOSSES_SCHEMA).split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

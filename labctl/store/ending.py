@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import LabError, StoreError
-from labctl.store import rows
+from labctl.store import losses, rows
 from labctl.store.database import is_sealed
 from labctl.store.documents import RESULTS_FILE, write_end, write_results
 from labctl.store.netcdf import DATA_FILE, write_netcdf
@@ -77,6 +77,7 @@ def _write_data(run: RunFolder, end: EndRecord, problems: list[str]) -> None:
         steps=_readable(problems, lambda: rows.steps(connection), []),
         snapshots=_readable(problems, lambda: rows.snapshots(connection), []),
         asked_settings=_readable(problems, lambda: rows.asked_settings(connection) or [], []),
+        losses=_readable(problems, lambda: losses.losses(connection), []),
         end=end,
     )
 

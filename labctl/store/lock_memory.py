@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoopCounts:
-    """How often a loop hopped back from a rail since it was first watched, and how many losses the hour still allows."""
+    """How often a loop hopped back from a rail since it was watched, and how many losses the hour still allows."""
 
     unwinds: int
     relocks_left: int
@@ -178,8 +178,14 @@ def _decoded(text: bytes, where: str) -> RememberedLocks:
     if content["format"] != FORMAT:
         raise ValueError
     return RememberedLocks(
-        loops={str(name): {str(key): _number(value) for key, value in numbers.items()} for name, numbers in _items(content["loops"])},
-        counts={str(name): LoopCounts(int(one["unwinds"]), int(one["relocks_left"])) for name, one in _items(content["counts"])},
+        loops={
+            str(name): {str(key): _number(value) for key, value in numbers.items()}
+            for name, numbers in _items(content["loops"])
+        },
+        counts={
+            str(name): LoopCounts(int(one["unwinds"]), int(one["relocks_left"]))
+            for name, one in _items(content["counts"])
+        },
         kept_at=_number(content["kept_at"]),
         kept_at_epoch_s=_number(content["kept_at_epoch_s"]),
     )

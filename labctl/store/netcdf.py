@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 from labctl.store import json_codec
 from labctl.store.durable import aside, commit
 from labctl.store.failures import store_error
+from labctl.store.losses import LossRecord
+from labctl.store.netcdf_losses import add_loss
+from labctl.store.netcdf_text import printable
 from labctl.store.records import (
     AskedSetting,
     ConventionValue,
@@ -57,6 +60,7 @@ def write_netcdf(
     steps: Iterable[StepRecord] = (),
     snapshots: Iterable[InstrumentSnapshot] = (),
     asked_settings: Iterable[AskedSetting] = (),
+    losses: Iterable[LossRecord] = (),
     end: EndRecord | None = None,
 ) -> None:
     """Write the file aside, fsync it and rename it to `path`; traces are taken one by one.
@@ -72,6 +76,7 @@ def write_netcdf(
                 contents.add_run(manifest, list(steps), list(snapshots), end)
                 contents.add_settings(list(asked_settings))
                 contents.add_events(list(events))
+                contents.add_losses(losses)
                 for result in results.values():
                     contents.add_result(result)
                 for trace in traces:
@@ -174,7 +179,7 @@ class _Contents:
     ) -> None:
         """The manifest and the journal, as attributes of the file."""
         attributes = self._file.attrs
-        attributes["title"] = _printable(manifest.title)
+        attributes["title"] = printable(manifest.title)
         attributes["run_id"] = manifest.run_id
         attributes["created"] = manifest.created
         attributes["manifest"] = _json(manifest, "manifest")
@@ -182,8 +187,8 @@ class _Contents:
         attributes["snapshots"] = _json(snapshots, "snapshots")
         if end is not None:
             attributes["state"] = end.state.value
-            attributes["reason"] = _printable(end.reason)
-            attributes["coverage"] = _printable(end.coverage)
+            attributes["reason"] = printable(end.reason)
+            attributes["coverage"] = printable(end.coverage)
 
     def add_settings(self, asked: list[AskedSetting]) -> None:
         """What settings were last asked to be, as an attribute of the file."""
@@ -201,8 +206,13 @@ class _Contents:
         times.attrs["units"] = "s"
         times.attrs["long_name"] = "lab time"
         for name in ("level", "source", "text"):
-            texts: _Texts = np.array([_printable(getattr(event, name)) for event in events], dtype=np.object_)
+            texts: _Texts = np.array([printable(getattr(event, name)) for event in events], dtype=np.object_)
             self._file.create_variable(self._claim(f"event_{name}"), (dimension,), h5py.string_dtype(), data=texts)
+
+    def add_losses(self, losses: Iterable[LossRecord]) -> None:
+        """Lost locks, each with the signals of all loops around it."""
+        for number, loss in enumerate(losses, start=1):
+            add_loss(self._file, self._claim, loss, number)
 
     def add_result(self, result: NamedResult) -> None:
         """A scalar with its standard uncertainty."""
@@ -210,10 +220,10 @@ class _Contents:
         variable = self._file.create_variable(name, (), np.float64, data=np.float64(result.value))
         variable.attrs["kind"] = "result"
         variable.attrs["long_name"] = result.name
-        variable.attrs["units"] = _printable(result.unit)
+        variable.attrs["units"] = printable(result.unit)
         variable.attrs["uncertainty"] = np.float64(result.sigma)
-        variable.attrs["convention"] = _printable(result.convention)
-        variable.attrs["source"] = _printable(result.source)
+        variable.attrs["convention"] = printable(result.convention)
+        variable.attrs["source"] = printable(result.source)
 
     def add_trace(self, trace: TraceRecord) -> None:
         """A variable on its axis, with everything that is known about it."""
@@ -222,7 +232,7 @@ class _Contents:
         dimensions: tuple[str, ...] = (self._axis(trace),)
         if values.ndim == 2:
             dimensions = (self._channel(values.shape[0]), *dimensions)
-        attributes: dict[str, Any] = {"kind": "trace", "long_name": trace.name, "units": _printable(trace.values_unit)}
+        attributes: dict[str, Any] = {"kind": "trace", "long_name": trace.name, "units": printable(trace.values_unit)}
         if np.iscomplexobj(values):
             values = np.stack([values.real, values.imag], axis=-1)
             dimensions = (*dimensions, self._complex)
@@ -233,9 +243,9 @@ class _Contents:
         elif values.dtype == np.float16:
             values = values.astype(np.float32)  # NetCDF has no half precision; single holds it exactly
         attributes |= {
-            "step": _printable(trace.step),
+            "step": printable(trace.step),
             "valid": np.int8(trace.valid),
-            "invalid_reason": _printable(trace.invalid_reason),
+            "invalid_reason": printable(trace.invalid_reason),
             "started_at_s": np.float64(trace.started_at),
             "ended_at_s": np.float64(trace.ended_at),
         }
@@ -255,8 +265,8 @@ class _Contents:
             name = self._axes[key] = self._claim(trace.axis_name or "axis")
             self._file.dimensions[name] = axis.size
             variable = self._file.create_variable(name, (name,), np.float64, data=axis)
-            variable.attrs["long_name"] = _printable(trace.axis_name)
-            variable.attrs["units"] = _printable(trace.axis_unit)
+            variable.attrs["long_name"] = printable(trace.axis_name)
+            variable.attrs["units"] = printable(trace.axis_unit)
         return self._axes[key]
 
     def _channel(self, size: int) -> str:
@@ -284,7 +294,7 @@ def _attribute(value: ConventionValue) -> Any:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _printable(value)
+        return printable(value)
     if isinstance(value, int | np.integer):
         return np.int64(value) if abs(int(value)) <= sys.maxsize else np.float64(value)
     return np.float64(value)
@@ -292,8 +302,3 @@ def _attribute(value: ConventionValue) -> Any:
 
 def _json(value: object, where: str) -> str:
     return json_codec.as_bytes(json_codec.encode(value, where)).decode("utf-8")
-
-
-def _printable(text: str) -> str:
-    # HDF5 texts end at the first NUL and are UTF-8.
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labctl.store import rows
+from labctl.locks.locked_time import LoopTime
+from labctl.store import losses, rows
 from labctl.store.database import ReadOnlyDatabase
 from labctl.store.documents import read_end, read_manifest
 from labctl.store.failures import reported
 from labctl.store.hold import run_is_alive
+from labctl.store.losses import LossRecord
 from labctl.store.records import (
     AskedSetting,
     EndRecord,
@@ -108,6 +110,16 @@ class RunReader:
         """Instruments identified after the run began; those known before are in the manifest."""
         with self._database.connection() as connection:
             return rows.snapshots(connection)
+
+    def losses(self) -> list[LossRecord]:
+        """Lost locks in the order of their arrival."""
+        with self._database.connection() as connection:
+            return losses.losses(connection)
+
+    def loop_times(self) -> list[LoopTime]:
+        """How long each loop was locked; empty where nobody kept it."""
+        with self._database.connection() as connection:
+            return losses.loop_times(connection)
 
     def asked_settings(self) -> list[AskedSetting] | None:
         """What labctl last asked of every setting of every instrument; None of a run made before this was kept."""

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from labctl.errors import StoreError
-from labctl.store import rows
+from labctl.locks.locked_time import LoopTime
+from labctl.store import losses, rows
 from labctl.store.catalogue import Catalogue
 from labctl.store.checks import check_event, check_manifest, check_result, check_step, check_trace
 from labctl.store.database import RUN_DATABASE, create_database, seal, transaction
@@ -18,6 +19,7 @@ from labctl.store.durable import reserve, sync_folder
 from labctl.store.ending import RunFolder, close_run, now_utc, refuse_missing
 from labctl.store.failures import reported
 from labctl.store.hold import Hold
+from labctl.store.losses import LossRecord, check_loss
 from labctl.store.owner import Purpose
 from labctl.store.records import (
     AskedSetting,
@@ -102,6 +104,20 @@ class RunWriter:
         check_event(event)
         with self._writing("store an event") as connection:
             rows.insert_event(connection, event)
+
+    def add_loss(self, loss: LossRecord) -> None:
+        """Store a lost lock: its seconds and what is thought to have made it go."""
+        check_loss(loss)
+        with self._writing("store a lost lock") as connection:
+            losses.insert_loss(connection, loss)
+
+    def keep_loop_times(self, times: Sequence[LoopTime]) -> None:
+        """Store how long each loop was locked, all or none; later numbers of a loop replace the earlier ones."""
+        if not times:
+            return
+        with self._writing("store the time locked") as connection:
+            for time in times:
+                losses.upsert_loop_time(connection, time)
 
     def add_result(self, result: NamedResult) -> None:
         """Store a result; a later one of the same name counts instead of it. NaN and infinity are refused."""

@@ -18,7 +18,7 @@ from labctl.errors import LockError
 from labctl.spectra.estimate import Estimate
 
 STARTS = 60
-WIDTHS = {3600.0: 300, 400.0: 40}  # steps to 1/e of the visibility: first step of a search
+WIDTHS = {3600.0: (300, 60), 400.0: (40, 20)}  # steps to 1/e of the visibility: first step of a search, and starts
 
 
 @dataclass
@@ -36,14 +36,15 @@ def align(model: MirrorModel, first_step: int) -> Aligned:
 
 @pytest.fixture(scope="module", params=WIDTHS, ids=lambda width: f"{width:g} steps wide")
 def aligned(request: pytest.FixtureRequest) -> list[Aligned]:
-    return [align(one_mirror(seed, request.param), WIDTHS[request.param]) for seed in range(STARTS)]
+    first_step, starts = WIDTHS[request.param]
+    return [align(one_mirror(seed, request.param), first_step) for seed in range(starts)]
 
 
 def powers(models: list[MirrorModel]) -> NDArray[np.float64]:
     return np.array([model.true_power() for model in models])
 
 
-def test_sixty_starts_end_at_the_top(aligned: list[Aligned]) -> None:
+def test_all_starts_end_at_the_top(aligned: list[Aligned]) -> None:
     reached = powers([one.model for one in aligned])
     assert np.median(reached) >= 0.995
     assert np.quantile(reached, 0.1) >= 0.99

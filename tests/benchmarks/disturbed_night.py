@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import station_text
-from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.loops import Loops, build_loops, build_supervisor
 from labctl.locks.losses import Evidence, Loss
 from labctl.locks.machine import Level
@@ -60,6 +59,7 @@ class TruthLog:
         self._table = table
         self._quadratures = quadratures
         self.names = ("opa_length", "pump_phase", *quadratures)
+        self._limits = (1.0, *[PHASE_LOST_RAD] * (len(self.names) - 1))
         self.at: list[float] = []
         self.away: list[tuple[float, ...]] = []
         table.attach(self)
@@ -76,10 +76,13 @@ class TruthLog:
         self.at.append(now)
         self.away.append((abs(length_m) / _HWHM_M, abs(source.pump_phase_error_rad()), *sensors))
 
+    def gone_now(self) -> tuple[bool, ...]:
+        """Return for each loop whether its lock was truly gone at the last tick."""
+        return tuple(away > limit for away, limit in zip(self.away[-1], self._limits, strict=True))
+
     def gone(self) -> NDArray[np.bool_]:
         """Return for each loop and tick, shape (loops, ticks), whether the lock was truly gone."""
-        limits = np.array([1.0, *[PHASE_LOST_RAD] * (len(self.names) - 1)])
-        return np.asarray(limits[:, None] < np.array(self.away).T)
+        return np.asarray(np.array(self._limits)[:, None] < np.array(self.away).T)
 
 
 @dataclass
@@ -174,5 +177,3 @@ def _settled(supervisor: Supervisor, known: list[Evidence], now: float) -> list[
         found.append(supervisor.history.evidence(loss))
     return found
 
-
-__all__ = ["HomodyneLock", "Night", "disturbances", "live_through"]

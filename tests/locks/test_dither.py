@@ -58,7 +58,7 @@ def test_two_levels_give_a_bounded_error_or_none(longer_v: float, shorter_v: flo
     assert math.isnan(error) or abs(error) <= LARGEST_ERROR * LINEWIDTH_M
 
 
-@given(distance_m=distances, metres_per_volt=gains, centre_v=st.floats(20.0, 130.0))
+@given(distance_m=st.floats(-40e-9, 40e-9), metres_per_volt=gains, centre_v=st.floats(20.0, 130.0))
 def test_it_comes_back_with_either_polarity_of_the_piezo(
     distance_m: float, metres_per_volt: float, centre_v: float
 ) -> None:

@@ -42,6 +42,16 @@ def lock(lit: CavityTable) -> CavityLock:
     return lit.locks[0]
 
 
+def cavity1(table: CavityTable, *, rest_v: float = 75.0, seed: str | None = "seed_power") -> CavityLock:
+    """Return one more lock of the first cavity."""
+    station = table.station
+    return CavityLock(
+        "cavity1", station.cavity_piezos["cavity1"], station.monitors["cavity1"],
+        None if seed is None else station.monitors[seed],
+        table.clock, rest_v=rest_v, wavelength_m=1550e-9, amplitude_m=4e-9, period_s=1.0,
+    )  # fmt: skip
+
+
 # ---- from cold ------------------------------------------------------------------------------------------------------
 
 
@@ -166,11 +176,7 @@ def test_less_light_is_no_length(lit: CavityTable, lock: CavityLock) -> None:
 
 
 def test_without_a_seed_monitor_a_closer_look_tells_light_from_length(lit: CavityTable) -> None:
-    known = lit.locks[0]
-    blind = CavityLock(
-        "cavity1", known.piezo, lit.station.monitors["cavity1"], None, lit.clock,
-        rest_v=75.0, wavelength_m=1550e-9, amplitude_m=4e-9, period_s=1.0,
-    )  # fmt: skip
+    known, blind = lit.locks[0], cavity1(lit, seed=None)
     blind.recall(dict(known.remembered()) | {"seed_v": 0.0})
     known.hold()
     assert blind.adopt()
@@ -227,10 +233,7 @@ def test_a_later_start_takes_it_over_without_moving_it(lit: CavityTable, lock: C
     channel = lit.table.sensors[0].cavity._piezo
     drive = channel.drive
     channel.drive = lambda volts: (moved.append(volts), drive(volts))[1]  # type: ignore[method-assign, assignment]
-    later = CavityLock(
-        "cavity1", piezo, lit.station.monitors["cavity1"], lit.station.monitors["seed_power"], lit.clock,
-        rest_v=75.0, wavelength_m=1550e-9, amplitude_m=4e-9, period_s=1.0,
-    )  # fmt: skip
+    later = cavity1(lit)
     assert not later.adopt()  # it remembers nothing
     later.recall(remembered)
     assert later.adopt()
@@ -263,21 +266,23 @@ def test_the_supervisor_steps_it_and_brings_it_back(lit: CavityTable, lock: Cavi
     supervisor.stop()
 
 
+@pytest.mark.slow
 def test_a_drift_is_followed_to_the_rail_and_unwound(lit: CavityTable, lock: CavityLock) -> None:
     lock.hold()
-    supervisor = Supervisor({lock.name: lock}, {}, lit.clock)
-    supervisor.bring_up([lock.name], lit.clock.sleep)
-    lit.push(lock, 0.0)
-    locked, looks = 0, 4000
+    high = cavity1(lit, rest_v=115.0)
+    supervisor = Supervisor({high.name: high}, {}, lit.clock)
+    supervisor.bring_up([high.name], lit.clock.sleep)
+    lit.push(high, 0.0)
+    locked, looks = 0, 4800
     for _ in range(looks):
-        lit.table.room.cavity_drift_m[0] -= 0.5 * NM  # 5 nm/s: a fringe in two and a half minutes
+        lit.table.room.cavity_drift_m[0] -= 0.25 * NM  # 2.5 nm/s: fifty times what it does
         lit.clock.sleep(0.1)
-        locked += supervisor.machines[lock.name].carries_data
-    assert supervisor.machines[lock.name].unwinds >= 1
+        locked += supervisor.machines[high.name].carries_data
+    assert supervisor.machines[high.name].unwinds == 1
     assert supervisor.losses == []
     assert locked > 0.9 * looks
     supervisor.stop()
-    lock.hold()
+    high.hold()
 
 
 def test_a_look_is_one_question_and_steps_are_one_a_second(lit: CavityTable, lock: CavityLock) -> None:
@@ -299,5 +304,5 @@ def test_a_look_is_one_question_and_steps_are_one_a_second(lit: CavityTable, loc
             lock.read()
             lock.step()
             lit.clock.sleep(0.1)
-        assert len(asked) == 100  # what `read` saw is enough for a step
+        assert len(asked) in (100, 101)  # what `read` saw is enough for a step, but for the first
         assert len(sent) in (10, 11)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -69,41 +69,57 @@ def check_steps(found: dict[str, NamedResult], number: int, sensor: SensorPlant)
         assert abs(backlash.value - sensor.truth.backlash_steps) < SIGMAS * backlash.sigma
 
 
-def check_aligned(ran: Ran, number: int, sensor: SensorPlant, before: float) -> None:
-    found = ran.record.named
-    assert set(found) == {f"sensor{number}.{name}" for name in FINDINGS}
-    for name, true in (("visibility_before", before), ("visibility_after", sensor.visibility())):
-        seen = found[f"sensor{number}.{name}"]
+@dataclass
+class First:
+    """An alignment of sensor 1, where it began, and what it took."""
+
+    bench: Bench
+    ran: Ran
+    visibility_before: float
+    visibility_after: float
+    seconds: float
+    cpu_s: float
+
+
+@pytest.fixture(scope="module")
+def first(left: LockedTable) -> First:
+    sensor, bench = left.opened.table.sensors[0], left.fresh_bench()
+    before, began_at, cpu = sensor.visibility(), bench.clock.now(), time.process_time()
+    assert power_share(sensor) < 0.3
+    ran = left.run(AlignSensor, bench, sensor=1)
+    return First(bench, ran, before, sensor.visibility(), bench.clock.now() - began_at, time.process_time() - cpu)
+
+
+def test_a_mirror_that_was_left_anywhere_is_aligned(left: LockedTable, first: First) -> None:
+    sensor = left.opened.table.sensors[0]
+    assert first.visibility_after > 0.995 * sensor.truth.visibility
+    assert first.seconds < LONGEST_S
+    assert first.cpu_s < 4.0
+    found, ran = first.ran.record.named, first.ran
+    assert set(found) == {f"sensor1.{name}" for name in FINDINGS}
+    for name, true in (("before", first.visibility_before), ("after", first.visibility_after)):
+        seen = found[f"sensor1.visibility_{name}"]
         assert abs(seen.value - true) < SIGMAS * seen.sigma
         assert 0.0 < seen.sigma < 0.03
-    check_steps(found, number, sensor)
+    check_steps(found, 1, sensor)
     assert ran.progress == sorted(ran.progress)
-    assert found[f"sensor{number}.alignment_moves"].value == ran.rows[-1]["Moves"]
+    assert found["sensor1.alignment_moves"].value == ran.rows[-1]["Moves"]
     assert ran.rows[-1]["Visibility"] > ran.rows[0]["Visibility"]
 
 
-def test_a_mirror_that_was_left_anywhere_is_aligned(left: LockedTable) -> None:
-    sensor, clock = left.opened.table.sensors[0], left.bench.clock
-    before, began_at, cpu = sensor.visibility(), clock.now(), time.process_time()
-    assert power_share(sensor) < 0.3
-    ran = left.run(AlignSensor, sensor=1)
-    assert power_share(sensor) > 0.99
-    assert clock.now() - began_at < LONGEST_S
-    assert time.process_time() - cpu < 4.0
-    check_aligned(ran, 1, sensor, before)
+def test_its_loop_is_left_open_and_at_rest(left: LockedTable, first: First) -> None:
+    servo = left.opened.table.sensors[0].servo
     assert left.bench.supervisor.machines["lo1"].state is LockState.OFF
-    assert sensor.servo.output_volts() == 0.0
-    assert not sensor.servo.settings.closed
+    assert servo.output_volts() == 0.0
+    assert not servo.settings.closed
 
 
-def test_a_second_time_it_knows_the_steps_and_finds_nothing_to_do(left: LockedTable) -> None:
-    sensor, bench = left.opened.table.sensors[1], left.fresh_bench()
-    first = left.run(AlignSensor, bench, sensor=2).record.named["sensor2.alignment_moves"].value
+def test_a_second_time_it_knows_the_steps_and_needs_fewer_moves(left: LockedTable, first: First) -> None:
+    sensor, moves = left.opened.table.sensors[0], first.ran.record.named["sensor1.alignment_moves"].value
+    again = left.run(AlignSensor, first.bench, sensor=1)
     assert power_share(sensor) > 0.99
-    again = left.run(AlignSensor, bench, sensor=2)
-    assert power_share(sensor) > 0.99
-    assert again.record.named["sensor2.alignment_moves"].value < first
-    check_steps(again.record.named, 2, sensor)
+    assert again.record.named["sensor1.alignment_moves"].value < moves
+    check_steps(again.record.named, 1, sensor)
 
 
 def test_a_source_that_is_lost_is_locked_again_and_the_rest_goes_on(left: LockedTable) -> None:
@@ -138,11 +154,9 @@ def test_a_stop_in_the_middle_leaves_motors_still_and_the_servo_open(left: Locke
     assert not sensor.servo.settings.closed
     assert left.opened.station.leases.holders() == {}
     assert "sensor4.visibility_after" not in left.last.named
-    left.run(AlignSensor, sensor=4)  # and it goes on from wherever it was left
-    assert power_share(sensor) > 0.99
 
 
-def test_a_loop_that_was_locked_is_open_meanwhile_and_locked_again_afterwards(left: LockedTable) -> None:
+def test_a_loop_that_was_locked_is_open_meanwhile_and_locked_again_afterwards(left: LockedTable, first: First) -> None:
     supervisor, clock = left.bench.supervisor, left.bench.clock
     sensor = left.opened.table.sensors[0]
     supervisor.bring_up(["lo1"], clock.sleep)
@@ -175,6 +189,7 @@ def test_an_estimate_of_its_duration() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sixty_starts_over_the_wire() -> None:
     reached, seconds = [], []
     for seed in range(15):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from drivers.errors import InstrumentError
 from drivers.meerstetter.tec import DeviceStatus, MeerstetterTEC
 from drivers.newport.picomotor_8742 import PicomotorAxis
@@ -122,10 +124,30 @@ class SlowMonitor:
     """The `Monitor` role on a slow analog input: volts at the detector from volts at the pin."""
 
     def __init__(self, board: RedPitaya, name: str, offset_v: float, gain: float) -> None:
+        self.board = board
+        self.pin = name
         self._input = board.slow_inputs[name]
         self._offset_v = offset_v
         self._gain = gain
+        self._ahead_v: float | None = None
 
     def volts(self) -> float:
         """Return one reading in V at the detector."""
-        return (float(self._input.voltage) - self._offset_v) / self._gain
+        pin_v, self._ahead_v = self._ahead_v, None
+        return ((float(self._input.voltage) if pin_v is None else pin_v) - self._offset_v) / self._gain
+
+    def give(self, pin_v: float) -> None:
+        """Take a reading of the pin, made with others at once, for the next who asks."""
+        self._ahead_v = pin_v
+
+
+def read_ahead(monitors: Iterable[SlowMonitor]) -> None:
+    """Read several monitors, those of one board at once, for who asks each of them next. Raises what a board raises."""
+    by_board: dict[int, list[SlowMonitor]] = {}
+    for monitor in monitors:
+        by_board.setdefault(id(monitor.board), []).append(monitor)
+    for together in by_board.values():
+        if len(together) > 1:
+            volts = together[0].board.slow_input_volts([monitor.pin for monitor in together])
+            for monitor, pin_v in zip(together, volts, strict=True):
+                monitor.give(pin_v)

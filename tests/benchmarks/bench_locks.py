@@ -1,0 +1,64 @@
+"""What looking after loops costs: ten loops on the simulated wire, looked at ten times a second, against the same table
+with nobody looking.
+
+Run: pytest tests/benchmarks/bench_locks.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from ideal_table import open_table, station_at
+
+from labctl.locks.loops import build_loops, build_supervisor
+from labctl.locks.supervisor import PERIOD_S, Supervisor
+from labctl.station.station import Station
+
+LOOPS = 10  # length, pump phase, four cavities, four local oscillators
+WATCHED_S = 60.0
+LARGEST_SHARE = 0.10  # of one core, in real time
+
+
+@dataclass
+class Table:
+    """A locked table and who looks after it."""
+
+    station: Station
+    supervisor: Supervisor
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    opened = open_table(station_at(31))
+    supervisor = build_supervisor(opened.station, build_loops(opened.station))
+    supervisor.bring_up(list(supervisor.machines), opened.station.clock.sleep)
+    assert len(supervisor.machines) == LOOPS
+    yield Table(opened.station, supervisor)
+    supervisor.stop()
+    opened.station.close()
+
+
+def cpu_per_lab_second(station: Station) -> float:
+    began = time.process_time()
+    station.clock.sleep(WATCHED_S)
+    return (time.process_time() - began) / WATCHED_S
+
+
+def test_ten_loops_ten_times_a_second(table: Table, benchmark: Any) -> None:
+    rows_before = len(table.supervisor.history)
+    supervised = benchmark.pedantic(cpu_per_lab_second, args=(table.station,), rounds=3, iterations=1)
+    assert len(table.supervisor.history) > rows_before
+    assert all(machine.is_locked for machine in table.supervisor.machines.values())
+    table.supervisor.stop()
+    alone = cpu_per_lab_second(table.station)
+    share = supervised - alone
+    benchmark.extra_info |= {
+        "share_of_a_core": round(share, 4),
+        "over_the_table_alone": round(supervised / alone, 2),
+        "microseconds_a_look": round(1e6 * share * PERIOD_S / LOOPS, 1),
+    }
+    assert share < LARGEST_SHARE

@@ -36,6 +36,10 @@ class Keeper(Protocol):
         """Begin to look."""
         ...
 
+    def keep(self) -> None:
+        """Keep what is locked now."""
+        ...
+
     def stop(self) -> None:
         """Look no more, after keeping what is locked now."""
         ...
@@ -45,6 +49,8 @@ class _KeepsNothing:
     """For a simulated table, which ends with the command."""
 
     def start(self) -> None: ...
+
+    def keep(self) -> None: ...
 
     def stop(self) -> None: ...
 

@@ -28,6 +28,7 @@ from labctl.store.records import StepState
 from procedures.bringing_up import bring_up_all, prepare
 from procedures.overnight import execute
 
+LEFT_ALONE: Final = "It holds by its servo. Nobody asked for it, and what it needs is not locked."
 REFRESH_S: Final = 1.0  # of the watched table, in real time
 WIDTH_OF_FILES: Final = 200  # columns where the output is no terminal
 LONGEST_WARMING_S: Final = 3 * 3600.0
@@ -128,7 +129,7 @@ def _lock(session: LockSession, wanted: Sequence[str], from_cold: bool | None, s
     if from_cold if from_cold is not None else isinstance(session.file.backend, SimulatedBackend):
         warm_the_oven(session, say)
     prepare(bench.station, open_loops)
-    failures = bring_up_all(bench, wanted, session.wait, lambda name, seconds: None)
+    failures = bring_up_all(bench, wanted, session.wait, lambda name, seconds: session.keeper.keep())
     if failures:
         raise _not_all(supervisor, wanted, failures)
 
@@ -141,12 +142,15 @@ def _take_over(session: LockSession, wanted: Sequence[str]) -> list[str]:
     """
     loops, supervisor = session.bench.loops.by_name, session.bench.supervisor
     onlooker = session.look()
+    found = {name: LEFT_ALONE if machine.is_locked else machine.why for name, machine in onlooker.machines.items()}
     held = [name for name, machine in onlooker.machines.items() if machine.is_locked]
     onlooker.stop()
     asked = supervisor.with_needs(wanted)
     again = [name for name in asked if not loops[name].capabilities.holds_alone and loops[name].remembered()]
     ours = {*held, *asked}
     held = [name for name in held if ours.issuperset(supervisor.with_needs([name]))]
+    for name, machine in supervisor.machines.items():
+        machine.why = found[name]
     supervisor.take_over({name: loops[name].remembered() for name in (*held, *again)})
     session.wait_until_proven(supervisor)
     return held

@@ -13,7 +13,7 @@ from labctl.estimation.fringe import FringeFit
 from labctl.spectra.acquisition import FloatArray
 
 NEAR_RAD = 1.0  # of a crest to either side: what is fitted
-FEWEST_SAMPLES = 6
+FEWEST_SAMPLES = 5
 
 
 def fringe_crests(fit: FringeFit, volts: FloatArray, signal: FloatArray) -> tuple[Estimate, Estimate]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from labctl.locks.first_movers import LEAST_BAND, RESOLUTION_S, Mover, Needs, ancestors, in_ms
+from labctl.locks.first_movers import LEAST_BAND, Mover, Needs, ancestors, in_ms
 from labctl.locks.loss_scene import Scene
 from labctl.locks.losses import Evidence
 
@@ -23,7 +23,7 @@ LEAST_LIGHT_HELD: Final = 0.25  # of the light: with less a length loop is lost,
 STEADY: Final = 0.05  # of the light: a step stays where it went
 SLOW_FALL: Final = 0.05  # of the light before: a witness that has gone so far
 TRIES_IN_THE_DARK: Final = 2
-AT_ONCE_S: Final = 2.5 * RESOLUTION_S
+AT_ONCE_LOOKS: Final = 2.5
 SATURATED_RAD: Final = 1.3  # the level of a detector has left its fringe
 EPOCH_S: Final = 1e8  # lab time beyond it is that of a wall clock
 SURE, LIKELY, GUESS = 0.95, 0.8, 0.5
@@ -146,7 +146,7 @@ def _power_step(scene: Scene) -> _Finding | None:
     witnesses = [loop for loop in scene.evidence.loops if not scene.has_error(loop) and loop != root]
     fell = all(not scene.level(loop) > 1.0 - LEAST_STEP for loop in witnesses)
     others = [loop for loop in scene.evidence.loops if scene.has_error(loop) and loop != scene.evidence.loss.loop]
-    if not fell or not all(scene.stayed(loop) for loop in others):
+    if not fell or any(scene.is_abrupt(loop) for loop in others):
         return None
     return _Finding(
         CauseKind.POWER_STEP, f"went when the light of the laser fell to {100 * level:.0f} % on all monitors", SURE
@@ -209,7 +209,7 @@ def _knock(scene: Scene) -> _Finding | None:
     others = [mover.loop for mover in order if mover.loop != subject]
     free = [loop for loop in others if subject not in ancestors(loop, scene.needs)]
     jump_v = scene.jump_v(subject)
-    went = f": it, {_listed(others)} jumped within {_span_ms(order):.0f} ms" if others else ""
+    went = f": it, {_listed(others)} jumped within {_span_ms(order, scene.look_s):.0f} ms" if others else ""
     if math.isnan(jump_v):
         hop = "; if its point has moved when it is locked again, the laser hopped" if subject == scene.root else ""
         return _Finding(CauseKind.KNOCK, f"was knocked{went}{hop}", LIKELY if free else GUESS)
@@ -225,17 +225,17 @@ def _at_once(scene: Scene) -> list[Mover]:
     """Return the subject's move and those that cannot be told from it in time, in their order."""
     moved = [mover for mover in scene.order if mover.loop == scene.subject]
     start = moved[0].at if moved else scene.evidence.loss.at
-    return [mover for mover in scene.order if mover in moved or abs(mover.at - start) < AT_ONCE_S]
+    return [mover for mover in scene.order if mover in moved or abs(mover.at - start) < AT_ONCE_LOOKS * scene.look_s]
 
 
 def _is_alone(scene: Scene) -> bool:
     return all(mover.loop == scene.subject for mover in _at_once(scene))
 
 
-def _span_ms(order: Sequence[Mover]) -> float:
+def _span_ms(order: Sequence[Mover], look_s: float) -> float:
     """Return the time from the first mover to the last, in ms, in whole looks."""
-    looks = max(1, math.ceil((order[-1].at - order[0].at) / RESOLUTION_S - 1e-3))
-    return 1e3 * RESOLUTION_S * looks
+    looks = max(1, math.ceil((order[-1].at - order[0].at) / look_s - 0.1))
+    return 1e3 * look_s * looks
 
 
 def _temperature(scene: Scene) -> _Finding | None:

@@ -18,7 +18,7 @@ from labctl.station.roles import Monitor, PiezoDriver
 # Shares of the range of the piezo. It is turned round well below the scan: a piezo that has just turned moves less.
 RUN_UP_FROM: Final = 0.03
 SCAN_FROM, SCAN_TO = 0.23, 0.77
-SCAN_STEP: Final = 0.0027
+SCAN_STEP: Final = 0.0047
 
 DARK_NOISES: Final = 12.0  # a scan whose light spans less shows no light
 LEAST_CONTRAST: Final = 0.5  # (highest - lowest) / (highest + lowest); finesse 5 has 0.84
@@ -26,7 +26,7 @@ LOW_SHARE: Final = 0.5  # of the top: between two resonances
 HIGH_SHARE: Final = 0.7
 PASSED_SHARE: Final = 0.9  # of the highest seen: beyond the peak
 MOST_FRINGES: Final = 2.4  # that a walk to a peak takes, in V of the scan; small steps move less
-WALK_STEPS: Final = 80  # a fringe
+WALK_STEPS: Final = 40  # a fringe; each is two exchanges on the wire
 BELOW_SHARE: Final = 0.7  # of a fringe: where a walk up to a resonance begins
 PROBE_M: Final = 30e-9  # to either side of the top, as the scan moved
 PROBE_POINTS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)

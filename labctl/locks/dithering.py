@@ -61,6 +61,11 @@ class Dithering:
         if self.on:
             self._levels.append(volts)
 
+    @property
+    def excursion_m(self) -> float:
+        """Return how much longer the cavity is now than at the centre of the dither, in m."""
+        return self._side * self._law.amplitude_m if self.on and self._law is not None else 0.0
+
     def is_due(self) -> bool:
         """Return whether this side is over."""
         return self.on and self._clock.now() >= self._due - _EARLY_S

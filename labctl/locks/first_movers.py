@@ -22,8 +22,7 @@ AFTER_S: Final = 2.0  # and after it; the signals of later are those of loops th
 SIGMAS: Final = 6.0
 # rad or linewidths, share of the light, V: a path in air wanders by some tenths of a volt between two looks
 LEAST_BAND: Final = {"error": 0.06, "witness": 0.06, "output": 0.7}
-RESOLUTION_S: Final = 0.1  # between two looks
-_TOGETHER_S: Final = 1.5 * RESOLUTION_S  # loops are read one after the other: one tick apart is the same moment
+TOGETHER_LOOKS: Final = 1.5  # loops are read one after the other: one look apart is the same moment
 _SIGNALS: Final = ("error", "witness", "output")
 _CLOSED: Final = frozenset({"locked", "suspect", "verify"})
 
@@ -59,6 +58,12 @@ def onset(evidence: Evidence) -> int:
     return max(0, int(np.searchsorted(evidence.time_s, evidence.loss.at, side="right")) - 1)
 
 
+def look_s(evidence: Evidence) -> float:
+    """Return the time between two looks, in s: nothing is known better than that."""
+    quiet = evidence.time_s[: onset(evidence) + 1]
+    return float(np.median(np.diff(quiet))) if quiet.size > 1 else 0.1
+
+
 def quiet_band(evidence: Evidence, values: NDArray[np.float64], signal: str) -> QuietBand | None:
     """Return the band of one signal from the quiet seconds; None where nothing was read then."""
     quiet = values[evidence.time_s < evidence.loss.at - QUIET_ENDS_S]
@@ -78,8 +83,9 @@ def first_movers(evidence: Evidence, needs: Needs) -> tuple[Mover, ...]:
     found = [mover for loop in evidence.loops if (mover := _mover(evidence, loop)) is not None]
     found.sort(key=lambda mover: mover.at)
     order: list[Mover] = []
+    together_s = TOGETHER_LOOKS * look_s(evidence)
     while found:
-        together = [mover for mover in found if mover.at - found[0].at <= _TOGETHER_S]
+        together = [mover for mover in found if mover.at - found[0].at <= together_s]
         names = {mover.loop for mover in together}
         first = next(mover for mover in together if not ancestors(mover.loop, needs) & names)
         order.append(first)
@@ -105,12 +111,13 @@ def roots(needs: Needs) -> tuple[str, ...]:
 
 
 def in_ms(order: Sequence[Mover]) -> str:
-    """Return "opa_length, lo1 +100 ms, lo2 +100 ms": the order of the movers with the time after the first."""
+    """Return "opa_length, lo1 +100 ms, lo2 +100 ms": the order of the movers with the time after the first, to 10 ms,
+    which is finer than the looks are."""
     if not order:
         return "nobody"
     start = order[0].at
     texts = [order[0].loop]
-    texts += [f"{mover.loop} {max(0.0, mover.at - start) * 1e3:+.0f} ms" for mover in order[1:]]
+    texts += [f"{mover.loop} {10 * round(100 * max(0.0, mover.at - start)):+d} ms" for mover in order[1:]]
     return ", ".join(texts)
 
 
@@ -148,9 +155,9 @@ def _crossing(
                 before, before_at = value, at
             continue
         if math.isnan(before_at):
-            return Mover(loop, at, signal, value - band.middle, RESOLUTION_S)
+            return Mover(loop, at, signal, value - band.middle, look_s(evidence))
         gap_s = at - before_at
-        if signal == "output" or gap_s > _TOGETHER_S:  # anything may have been in between
+        if signal == "output" or gap_s > TOGETHER_LOOKS * look_s(evidence):  # anything may have been in between
             return Mover(loop, at, signal, value - band.middle, gap_s)
         edge = band.middle + math.copysign(band.half_width, value - band.middle)
         share = min(max((edge - before) / (value - before), 0.0), 1.0) if value != before else 1.0

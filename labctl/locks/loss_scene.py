@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labctl.locks.first_movers import Mover, Needs, ancestors, first_movers, onset, quiet_band, roots
+from labctl.locks.first_movers import Mover, Needs, ancestors, first_movers, look_s, onset, quiet_band, roots
 from labctl.locks.losses import Evidence
 
 SETTLED_TICKS: Final = 3  # before the first bad reading: an abrupt loss was still within its band then
@@ -53,6 +53,11 @@ class Scene:
         """Return the loop that all others need; None where there is no single one."""
         found = [name for name in roots(self.needs) if name in self.evidence.loops]
         return found[0] if len(found) == 1 else None
+
+    @property
+    def look_s(self) -> float:
+        """Return the time between two looks, in s."""
+        return look_s(self.evidence)
 
     # ---- signals ----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from labctl.errors import LabError, LockError
 from labctl.locks.loop import ActuatorState, Loop, Reading, Verdict
@@ -96,30 +97,26 @@ class Onlooker(Supervisor):
 
         A calibration that a loop does not understand, of another version of labctl, counts as none.
         """
-        known = {}
-        for name, loop in self._hands_off.items():
-            if name in remembered and (only is None or name in only):
-                try:
-                    loop.recall(remembered[name])
-                except TypeError:
-                    continue
-                known[name] = remembered[name]
-        held = []
-        for name, loop in self._hands_off.items():
-            if only is None or name in only:
-                held += self._look_at(name, loop, known)
+        with self._guard:
+            looked_at = [name for name in self._hands_off if only is None or name in only]
+            held = [name for name in looked_at if self._look_at(name, remembered.get(name, {}))]
+            for name in held:  # asking all servos takes seconds: the time to prove them begins after the last
+                self.machines[name].since = self._clock.now()
         self.start()
         return held
 
-    def _look_at(self, name: str, loop: HandsOff, known: Mapping[str, Mapping[str, float]]) -> list[str]:
-        machine = self.machines[name]
+    def _look_at(self, name: str, remembered: Mapping[str, float]) -> bool:
+        machine, loop = self.machines[name], self._hands_off[name]
         try:
-            if name in known and self.take_over({name: known[name]}):
-                return [name]
+            if remembered:
+                with suppress(TypeError):
+                    loop.recall(remembered)
+            if machine.take_over():
+                return True
             machine.why = loop.not_as_left() or NOT_AS_LEFT
         except LabError as error:
             machine.fault(error)
-        return []
+        return False
 
     def may_begin(self) -> bool:
         """Return False: nothing is acquired."""

@@ -74,8 +74,9 @@ def judge(
             return Verdict(
                 False, f"{name}: moves by {window.rms:.2f} {unit} rms about its lock point, as a free one.", window.rms
             )
-        quiet = len(readings) >= FEWEST_TO_BE_QUIET and window.rms < QUIET_SHARE * residual_at_lock
-        if quiet:
+        # A loop with a witness shows by it that there is light.
+        silent = math.isnan(window.witness) and window.rms < QUIET_SHARE * residual_at_lock
+        if silent and len(readings) >= FEWEST_TO_BE_QUIET:
             return Verdict(False, f"{name}: its signal is too quiet for a lock: no light?", window.rms)
     if window.witness < tolerance.least_witness:
         return Verdict(False, f"{name}: its light is at {100 * window.witness:.0f} % of that at lock.", window.rms)

@@ -63,17 +63,18 @@ FOLLOWS: Mapping[LockState, frozenset[LockState]] = MappingProxyType(
 
 LONGEST_S: Mapping[LockState, float] = MappingProxyType(
     {
-        LockState.PRECHECK: 5.0,
-        LockState.SCAN: 60.0,
-        LockState.FIT: 5.0,
-        LockState.APPROACH: 30.0,
-        LockState.ENGAGE: 10.0,
-        LockState.VERIFY: 10.0,
-        LockState.TIGHTEN: 10.0,
-        LockState.UNWIND: 10.0,
+        LockState.PRECHECK: 10.0,
+        LockState.SCAN: 300.0,
+        LockState.FIT: 10.0,
+        LockState.APPROACH: 120.0,
+        LockState.ENGAGE: 30.0,
+        LockState.VERIFY: 30.0,
+        LockState.TIGHTEN: 60.0,
+        LockState.UNWIND: 60.0,
     }
 )
-"""How long a loop may stay in a state before the attempt has failed, in s of lab time."""
+"""How long a loop may stay in a state before the attempt has failed, in s of lab time: many times what it takes, for
+slow lines and tables that run faster than real time."""
 
 
 class Reach(StrEnum):

@@ -30,6 +30,22 @@ IN_DOUBT: Final = Parents(True, suspect=True)
 LOOK_S: Final = 0.2  # between two looks of those who wait for a lock
 
 
+class _Guard:
+    """A lock that counts how deep its thread is in it."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.depth -= 1
+        self._lock.release()
+
+
 class Supervisor:
     """The machines of all loops, in the order of their needs, and the periodic task that drives them.
 
@@ -66,7 +82,7 @@ class Supervisor:
             )
             for name in in_order_of_needs(self._needs)
         }
-        self._guard = threading.RLock()
+        self._guard = _Guard()
         self._registration: Registration | None = None
         self._watches: list[LockWatch] = []
         self._pending: deque[Loss] = deque()
@@ -123,6 +139,8 @@ class Supervisor:
                     machine.loop.recall(remembered[name])
                     if machine.take_over():
                         taken.append(name)
+            for name in taken:  # asking all servos takes seconds: the time to prove them begins after the last
+                self._machines[name].since = self._clock.now()
         if taken:
             self.start()
         return taken
@@ -224,6 +242,8 @@ class Supervisor:
 
     def _tick(self) -> None:
         with self._guard:
+            if self._guard.depth > 1:
+                return  # a command of this very thread waits for a ramp: its loop is between two states
             now = self._clock.now()
             machines = self._machines.values()
             self._look()

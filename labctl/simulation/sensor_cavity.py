@@ -74,7 +74,9 @@ class SensorCavity:
     def transmission_volts(self, light: float = 1.0) -> float:
         """Return the photodiode behind the mirror, in V, with its noise; `light` is the power of the probe over that of
         the design."""
-        return TRANSMISSION_V * light * self._transmission() + TRANSMISSION_NOISE_V * float(self._readings.standard_normal())
+        return TRANSMISSION_V * light * self._transmission() + TRANSMISSION_NOISE_V * float(
+            self._readings.standard_normal()
+        )
 
     def _transmission(self) -> float:
         """Return the transmission now over that on resonance; one that stands still is not computed anew."""

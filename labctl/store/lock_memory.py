@@ -138,6 +138,10 @@ class LockKeeper:
         if self._registration is not None:
             self._registration.cancel()
             self._registration = None
+        self.keep()
+
+    def keep(self) -> None:
+        """Keep what is locked now."""
         self._keep(self._supervisor().remembered())
 
     def _look(self) -> None:

@@ -176,4 +176,3 @@ def _settled(supervisor: Supervisor, known: list[Evidence], now: float) -> list[
             break
         found.append(supervisor.history.evidence(loss))
     return found
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 from ideal_table import open_table, station_at
 
 from labctl.locks.causes import Cause, CauseKind, explain
@@ -137,13 +136,3 @@ def staged_losses(seed: int) -> list[Staged]:
         evidence = tuple(supervisor.history.evidence(loss) for loss in supervisor.losses[known:])
         done.append(Staged(what, truth, tuple(explain(one, needs) for one in evidence), evidence))
     return done
-
-
-if __name__ == "__main__":
-    np.set_printoptions(precision=2, suppress=True, linewidth=160)
-    for one in staged_losses(31):
-        print(f"{one.what}: {one.truth}")
-        for cause in one.said:
-            print(
-                f"    {'ok ' if cause.kind is one.truth else 'BAD'} {cause.kind} {cause.confidence}: {cause.sentence}"
-            )

@@ -1,7 +1,8 @@
-"""Serve a simulated table whose six servo loops hold, and write what they remember; a program of its own.
+"""Serve a simulated table that is warm and whose servo loops hold, and write what they remember; a program of its own.
 
-Arguments: station file to write, folder of the runs, speed, seed. Prints one line when all instruments are there, ends
-with SIGTERM. The loops are acquired before anybody is served, as fast as lab time goes by itself.
+Arguments: station file to write, folder of the runs, speed, seed, and "open" for a table with all loops open. Prints
+one line when all instruments are there, ends with SIGTERM. The loops are acquired before anybody is served, as fast as
+lab time goes by itself.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ from labctl.station import bring_up
 from labctl.store.lock_memory import LockMemory, RememberedLocks
 
 
-def prepared(file: StationFile) -> tuple[Simulation, RememberedLocks]:
-    """Return a table with its servo loops locked, and what they remember."""
+def prepared(file: StationFile, locked: bool) -> tuple[Simulation, RememberedLocks]:
+    """Return a table with its servo loops locked or open, and what they remember."""
     simulation = simulate(file)
     bring_up.simulate = lambda again: simulation
     opened = open_table(file)
     loops = {name: loop for name, loop in build_loops(opened.station).by_name.items() if loop.capabilities.holds_alone}
     clock = opened.station.clock
     supervisor = Supervisor(loops, {name: file.loops[name].needs for name in loops}, clock)
-    supervisor.bring_up(loops, clock.sleep)
+    if locked:
+        supervisor.bring_up(loops, clock.sleep)
     remembered = RememberedLocks(supervisor.remembered(), {}, clock.now(), time.time())
     supervisor.stop()
     opened.station.close()
     return simulation, remembered
 
 
-def serve(written: Path, runs: Path, speed: float, seed: int) -> None:
+def serve(written: Path, runs: Path, speed: float, seed: int, *, locked: bool) -> None:
     file = station_at(seed)
-    simulation, remembered = prepared(file)
+    simulation, remembered = prepared(file, locked)
     LockMemory.of(runs, file.station.name).keep(remembered)
     server.simulate = lambda again: simulation
     with server.TableServer(file, speed=speed) as served:
@@ -52,4 +54,4 @@ def serve(written: Path, runs: Path, speed: float, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    serve(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), locked="open" not in sys.argv[5:])

@@ -1,4 +1,4 @@
-"""`labctl lock`, `unlock` and `locks`: on a table of this process, and on one that outlives a program that is killed."""
+"""`labctl lock`, `unlock` and `locks`: on a table of this process, and on one that outlives a killed program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from in_process import run_labctl
 
 from labctl.commands.lock_session import LockSession
 from labctl.commands.sent_commands import Sent, folded
+from labctl.configuration.templates import template_directory
+from labctl.configuration.toml_reading import load_station
 from labctl.locks.states import LockState
+from labctl.station.bring_up import ask_instruments, link_to
+from labctl.station.opening import require_all
 from labctl.station.traffic import logged_traffic
 
 TESTS = Path(__file__).parents[1]
@@ -88,8 +92,6 @@ def test_a_station_that_does_not_answer_is_one_error(tmp_path: Path) -> None:
 
 
 def station_with_a_fault(folder: Path) -> Path:
-    from labctl.configuration.templates import template_directory
-
     path = folder / "station.toml"
     path.write_text(
         f'extends = "{template_directory() / "simulated.toml"}"\n[backend]\n'
@@ -182,10 +184,16 @@ class HeldTable:
     station: Path
     runs: Path
 
-    def talk(self, command: str, *options: str) -> str:
-        done = run_labctl("talk", "servos", command, "--station", self.station, *options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    @contextmanager
+    def module(self, slot: int) -> Iterator[Any]:
+        """Talk to one servo as another program would."""
+        file = load_station(self.station)
+        alone = file.model_copy(update={"instruments": {"servos": file.instruments["servos"]}})
+        driver = require_all(ask_instruments(alone, link_to(alone)))["servos"]
+        try:
+            yield driver.modules[slot]  # type: ignore[attr-defined]
+        finally:
+            driver.close()
 
     def locks(self) -> dict[str, dict[str, Any]]:
         return looked_at(self.station, "--runs", self.runs)
@@ -241,7 +249,7 @@ def test_a_program_that_is_killed_leaves_the_table_locked_and_the_next_takes_it_
     assert [line for line in sent if OPENS_OR_MOVES.search(line)] == []
     for name in SIX:
         row = rows[name]
-        assert row["locked"] and row["state"] == "locked", row
+        assert row["locked"] and row["state"] == "locked", row["why"]
         assert abs(row["output_v"]) < 4.5 and 5.0 < row["rail_distance_percent"] <= 100.0
         assert 0.0 < row["calibration_age_s"] < 3600.0 and not row["stale"]
     for name in SIX[2:]:
@@ -252,9 +260,10 @@ def test_a_program_that_is_killed_leaves_the_table_locked_and_the_next_takes_it_
 
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo terminals there")
 def test_a_knob_that_was_turned_meanwhile_is_told_and_the_loop_is_left_alone(held: HeldTable) -> None:
-    gain = float(held.talk('SNDT 6,"INTG?"'))
-    held.talk(f'SNDT 6,"INTG {0.1 * gain:.1E}"', "--write")
-    held.talk('SNDT 5,"AMAN 0"', "--write")
+    with held.module(6) as lo4:
+        lo4.integral_gain = 0.1 * lo4.integral_gain
+    with held.module(5) as lo3:
+        lo3.closed = False
     with logged_traffic(["servos"]) as logs:
         rows = held.locks()
         sent = list(logs["servos"]._held)
@@ -263,3 +272,23 @@ def test_a_knob_that_was_turned_meanwhile_is_told_and_the_loop_is_left_alone(hel
     assert not rows["lo4"]["locked"]
     assert re.fullmatch(r"Its gain is 0\.\d+ times what its calibration says\.", rows["lo4"]["why"])
     assert rows["lo1"]["locked"] and rows["lo2"]["locked"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo terminals there")
+def test_what_a_killed_program_had_acquired_itself_is_taken_over(tmp_path: Path) -> None:
+    table = HeldTable(tmp_path / "served.toml", tmp_path / "runs")
+    with program(TESTS / "commands" / "held_table.py", table.station, table.runs, 5, 7, "open", until="serving"):
+        assert not any(row["locked"] for row in table.locks().values())
+        arguments = ("-m", "labctl", "lock", "pump_phase", "--station", table.station, "--runs", table.runs, "--watch")
+        with program(*arguments, until="kept locked until Ctrl-C") as killed:
+            killed.kill()
+        with logged_traffic(["servos", "piezo_a"]) as logs:
+            rows = table.locks()
+            sent = [line for log in logs.values() for line in log._held]
+        assert [line for line in sent if OPENS_OR_MOVES.search(line)] == []
+        assert [name for name, row in rows.items() if row["locked"]] == ["opa_length", "pump_phase"], rows
+        rehearsed = run_labctl("lock", "pump_phase", "--dry-run", "--station", table.station, "--runs", table.runs)
+        assert rehearsed.returncode == 0, rehearsed.stderr
+        assert "Locked and left as they are: opa_length, pump_phase." in rehearsed.stdout
+        assert "There is nothing to send." in rehearsed.stdout

@@ -39,12 +39,12 @@ def test_a_table_is_read_in_si_units(table_path: Path) -> None:
     assert (lo3.sensor, lo3.quadrature, lo3.unity_gain, lo3.needs) == (3, "+pi/2", 3000.0, ("pump_phase",))
 
 
-def test_the_simulated_table_differs_in_name_and_backend_only(config: Path) -> None:
+def test_the_simulated_table_differs_in_name_supervision_and_backend_only(config: Path) -> None:
     table, simulated = load_station(config / "table.toml"), load_station(config / "simulated.toml")
     assert isinstance(table.backend, VisaBackend)
     assert isinstance(simulated.backend, SimulatedBackend)
     assert simulated.station.name != table.station.name
-    same = set(StationFile.model_fields) - {"station", "backend"}
+    same = set(StationFile.model_fields) - {"station", "supervisor", "backend"}
     assert all(getattr(simulated, name) == getattr(table, name) for name in same)
 
 

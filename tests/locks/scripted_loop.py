@@ -33,6 +33,7 @@ class ScriptedLoop:
     broken: LabError | None = None
     held_by_hardware: bool = False
     steps_itself: bool = False
+    release_s: float = 0.0
     done: list[str] = field(default_factory=list)
 
     unit = "rad"
@@ -93,6 +94,7 @@ class ScriptedLoop:
         self.done.append("coast")
 
     def release(self) -> None:
+        self.clock.sleep(self.release_s)  # a ramp
         self.closed, self.output_v = False, 0.0
         self.done.append("release")
 

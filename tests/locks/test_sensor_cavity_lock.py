@@ -89,6 +89,16 @@ def test_cold_cavities_hold_for_half_an_hour_while_they_drift(seed: int) -> None
     table.close()
 
 
+def test_what_a_look_gives_is_where_the_cavity_is_now(lit: CavityTable, lock: CavityLock) -> None:
+    told, true = [], []
+    for _ in range(40):
+        told.append(lock.read().error * lock.linewidth_m / NM)
+        true.append(lit.off_m(lock) / NM)
+        lit.hold([lock], 0.5)
+    assert np.std(np.subtract(told, true)) < 1.0
+    assert float(np.sqrt(np.mean(np.square(told)))) == pytest.approx(4.0, abs=1.0)
+
+
 def test_the_error_that_it_reports_is_the_truth(lit: CavityTable, lock: CavityLock) -> None:
     for push_nm in (20.0, -40.0, 20.0):
         lit.push(lock, push_nm * NM)
@@ -273,12 +283,15 @@ def test_a_drift_is_followed_to_the_rail_and_unwound(lit: CavityTable, lock: Cav
     supervisor = Supervisor({high.name: high}, {}, lit.clock)
     supervisor.bring_up([high.name], lit.clock.sleep)
     lit.push(high, 0.0)
-    locked, looks = 0, 4800
-    for _ in range(looks):
-        lit.table.room.cavity_drift_m[0] -= 0.25 * NM  # 2.5 nm/s: fifty times what it does
+    machine = supervisor.machines[high.name]
+    locked, looks, after = 0, 0, 600
+    while after and looks < 15000:
+        looks += 1
+        after -= machine.unwinds
+        lit.table.room.cavity_drift_m[0] -= 0.15 * NM  # 1.5 nm/s: thirty times what it does
         lit.clock.sleep(0.1)
-        locked += supervisor.machines[high.name].carries_data
-    assert supervisor.machines[high.name].unwinds == 1
+        locked += machine.carries_data
+    assert machine.unwinds == 1
     assert supervisor.losses == []
     assert locked > 0.9 * looks
     supervisor.stop()

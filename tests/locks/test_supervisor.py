@@ -273,6 +273,19 @@ def test_what_the_hardware_holds_is_taken_over_and_never_opened(
     assert chain[2].done == []
 
 
+def test_a_release_that_takes_a_while_is_not_looked_at_half_way(
+    chain: list[ScriptedLoop], clock: SimulatedClock
+) -> None:
+    chain[0].acquiring_s, chain[0].release_s = 10.0, 2.0
+    supervisor = supervise(chain, lo1=["length"])
+    supervisor.request(["lo1"])
+    clock.sleep(1.0)
+    supervisor.release(["length"])
+    clock.sleep(1.0)
+    supervisor._require_running()
+    assert states(supervisor) == {"length": "off", "lo1": "off", "lo2": "off"}
+
+
 def test_stopping_leaves_every_servo_as_it_is(up: Supervisor, chain: list[ScriptedLoop], clock: SimulatedClock) -> None:
     up.stop()
     clock.sleep(10.0)

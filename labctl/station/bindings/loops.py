@@ -21,6 +21,7 @@ from labctl.station.roles import ScanRecord, ServoSetting, ServoState
 RAMP_STEP_S = 0.1
 LARGEST_FREE_JUMP_V = 0.5
 SERVO_RAMP_V_PER_S = 20.0
+SWEEP_STEP_S = 21 * 10 / 9600  # what a serial line of 9600 baud takes for the 21 bytes of one step
 MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
 MANUAL_STEP_V = 1e-3  # what a SIM960 resolves
 SCAN_DECIMATION = 1024
@@ -93,8 +94,11 @@ class BoundServo:
             self._limit.check(volts)
         self.set_output(float(outputs_v[0]))
         for volts in outputs_v:
+            sent_at = self._clock.now()
             self._module.put_out_unchecked(float(volts))
             self._manual_v = float(volts)
+            # A serial port takes a command at once and sends it later: what is read must come after it.
+            wait_out(self._clock, sent_at + SWEEP_STEP_S - self._clock.now())
             yield read()
         errors = self._module.check_errors()
         if errors:

@@ -74,10 +74,13 @@ class LockSession:
         return onlooker
 
     def wait_until_proven(self, supervisor: Supervisor) -> None:
-        """Wait until each loop that was found closed is locked or is not; a stop is heeded after that."""
+        """Wait until each loop that was found closed is locked, its output read, or is not; a stop is heeded later."""
         clock = self.bench.clock
         began_at = clock.now()
-        while any(machine.is_being_proven for machine in supervisor.machines.values()):
+        while any(
+            machine.is_being_proven or (machine.is_locked and machine.actuator is None)
+            for machine in supervisor.machines.values()
+        ):
             if clock.now() - began_at > LONGEST_LOOK_S:
                 return
             clock.sleep(LOOK_S)

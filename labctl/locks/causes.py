@@ -240,7 +240,12 @@ def _span_ms(order: Sequence[Mover], look_s: float) -> float:
 
 def _temperature(scene: Scene) -> _Finding | None:
     subject, root = scene.subject, scene.root
-    if root is None or set(scene.needs[subject]) != {root} or scene.has_error(subject) or not scene.stayed(root):
+    if (
+        root is None
+        or set(scene.needs.get(subject, ())) != {root}
+        or scene.has_error(subject)
+        or not scene.stayed(root)
+    ):
         return None
     trend = scene.trend_per_s(subject)
     if not (scene.level(subject) < 1.0 - SLOW_FALL or trend < 0.0):

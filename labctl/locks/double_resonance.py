@@ -32,7 +32,7 @@ VISIT_LINEWIDTHS = 0.5  # half widths by which a visit may miss: detuning drops 
 SURE_LINEWIDTHS = 3.0  # a walk as near as this is as good as one at the place
 FINE_POINTS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # half widths about the middle
 FINE_SCANS = 3  # a point: the crystal wobbles by a millikelvin within seconds
-RECENTRE_POINTS = (-0.5, 0.0, 0.5)
+RECENTRE_POINTS = (-0.8, 0.0, 0.8)
 EDGE_K = 0.4  # room for the fine points within the oven's limits
 
 

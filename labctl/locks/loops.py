@@ -11,8 +11,8 @@ from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.loop import Loop
 from labctl.locks.opa_length import LengthLock
 from labctl.locks.pump_phase import PumpPhaseLock
-from labctl.locks.servo_loop import ServoLoop
 from labctl.locks.sensor_cavity import CavityLock
+from labctl.locks.servo_loop import ServoLoop
 from labctl.locks.supervisor import Supervisor
 from labctl.station.bindings.environment import read_ahead
 from labctl.station.roles import Monitor

@@ -10,7 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labctl.locks.first_movers import Mover, Needs, ancestors, first_movers, look_s, onset, quiet_band, roots
+from labctl.locks.first_movers import (
+    LEAST_BAND,
+    Mover,
+    Needs,
+    ancestors,
+    first_movers,
+    look_s,
+    onset,
+    quiet_band,
+    roots,
+)
 from labctl.locks.losses import Evidence
 
 SETTLED_TICKS: Final = 3  # before the first bad reading: an abrupt loss was still within its band then
@@ -40,7 +50,7 @@ class Scene:
         """Return the scene of a loss."""
         order = first_movers(evidence, needs)
         lost = evidence.loss.loop
-        upstream = bool(order) and order[0].loop in ancestors(lost, needs)
+        upstream = bool(order) and order[0].loop in ancestors(lost, needs) and _was_in_doubt(evidence, order[0])
         return cls(evidence, needs, order, order[0].loop if upstream else lost)
 
     @property
@@ -141,7 +151,8 @@ class Scene:
             return False
         centred = recent - float(np.median(quiet))
         turns = float(np.mean(np.diff(np.sign(centred)) != 0.0))
-        loud = float(np.sqrt(np.mean(centred**2))) > SWING * float(np.std(quiet))
+        least = max(SWING * float(np.std(quiet)), LEAST_BAND[self.signal(loop)[0]])
+        loud = float(np.sqrt(np.mean(centred**2))) > least
         return loud and turns > SWING_TURNS and not self.is_abrupt(loop)
 
     def fell_silent(self, loop: str) -> bool:
@@ -206,3 +217,11 @@ class Scene:
     def was(self, loop: str, state: str) -> bool:
         """Return whether a loop was in a state at or after the loss."""
         return state in self.evidence.states[self.evidence.loops.index(loop)][onset(self.evidence) :]
+
+
+def _was_in_doubt(evidence: Evidence, mover: Mover) -> bool:
+    """Return whether a loop that moved was in doubt, or worse, before the lost one was given up: others move a little
+    and hold."""
+    states = evidence.states[evidence.loops.index(mover.loop)]
+    looks = zip(evidence.time_s.tolist(), states, strict=True)
+    return any(state != "locked" for at, state in looks if mover.at - 0.5 <= at <= evidence.loss.detected_at)

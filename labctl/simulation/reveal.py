@@ -102,6 +102,8 @@ def _sensor_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
         alone_db = _db(float(marginal[index]))
         clearance_db = _db(float(point.clearance(sensor.f0_hz)[index]))
         residual = float(residual_rad[index])
+        sign = float(point.design.quadratures[index])
+        yield TrueNumber(f"audit.{name}_sign", sign, "", remark="As the station file has it.", counted=False)
         yield TrueNumber(f"{name}.f0_hz", sensor.f0_hz, "Hz", RESONANCE_DRIFT_HZ, _DRIFTS)
         yield TrueNumber(f"{name}.gamma_hz", sensor.gamma_hz, "Hz")
         yield TrueNumber(f"{name}.peak_to_shot", sensor.peak_to_shot, "", remark=_DESIGN_PEAK, counted=False)

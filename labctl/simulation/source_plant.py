@@ -206,6 +206,10 @@ class SourcePlant:
         x, one = self._pump(), 1.0 + self._seed_detuning() ** 2
         return (one + x * x + 2.0 * x * math.sqrt(one) * math.cos(self.pump_phase_rad())) / (one - x * x) ** 2
 
+    def seed_gain(self) -> float:
+        """Return the parametric gain of the seed now: its power over that without pump."""
+        return self.seed_power() / self.seed_resonance()
+
     def seed_monitor_volts(self) -> float:
         """Return the seed monitor in V."""
         level = self._room.light * SEED_V * self.seed_power()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ideal_table import open_table, station_at
 
+from labctl.errors import LockError
 from labctl.locks.causes import Cause, CauseKind, explain
 from labctl.locks.loops import Loops, build_loops, build_supervisor
 from labctl.locks.losses import Evidence
@@ -115,6 +117,16 @@ def _acts(stage: Stage) -> Iterator[tuple[str, CauseKind, Callable[[], None]]]:
     yield "length drifts to the rail", CauseKind.RAIL, stage.drift_to_the_rail
 
 
+def _bring_up(supervisor: Supervisor, clock: Clock) -> None:
+    """Lock all loops; one that had given up over what was done before gets a second chance."""
+    with suppress(LockError):
+        supervisor.bring_up(LOOPS, clock.sleep)
+        return
+    for machine in supervisor.machines.values():
+        machine.release()
+    supervisor.bring_up(LOOPS, clock.sleep)
+
+
 def staged_losses(seed: int) -> list[Staged]:
     """Bring a quiet table up, spoil it in every way, and return what was said."""
     opened = open_table(station_at(seed))
@@ -126,7 +138,7 @@ def staged_losses(seed: int) -> list[Staged]:
     stage = Stage(opened.table, clock, supervisor)
     done = []
     for what, truth, act in _acts(stage):
-        supervisor.bring_up(LOOPS, clock.sleep)
+        _bring_up(supervisor, clock)
         for machine in supervisor.machines.values():
             machine.budget.refill()
         clock.sleep(REST_S)

@@ -36,7 +36,7 @@ def finished_night(short_recipe: Path, tmp_path_factory: pytest.TempPathFactory)
     runs = tmp_path_factory.mktemp("night")
     done = run_labctl("overnight", "--recipe", short_recipe, "--runs", runs, "--no-report")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Run complete, 14 of 14 steps." in done.stdout
+    assert "Run complete, 15 of 15 steps." in done.stdout
     assert "of lab time in" in done.stdout
     (folder,) = [path for path in runs.iterdir() if path.is_dir()]
     return folder

@@ -155,7 +155,7 @@ def test_a_second_dead_instrument_does_not_end_the_night_of_the_first(
     station = station_with(f"[backend]\nfaults = [{faults}]\n")
     done = labctl("overnight", station, "--recipe", short_recipe, "--runs", tmp_path / "runs", "--no-report")
     assert done.returncode == 1
-    assert "of 14 steps" in done.stdout and "lock_homodyne.1" in done.stdout
+    assert "of 15 steps" in done.stdout and "lock_homodyne.1" in done.stdout
     assert "NOT SAFE: piezo" in done.stdout
     (run,) = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
     reader = RunReader(run)

@@ -258,6 +258,7 @@ def test_a_program_that_is_killed_leaves_the_table_locked_and_the_next_takes_it_
     assert not rows["cavity1"]["locked"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo terminals there")
 def test_a_knob_that_was_turned_meanwhile_is_told_and_the_loop_is_left_alone(held: HeldTable) -> None:
     with held.module(6) as lo4:

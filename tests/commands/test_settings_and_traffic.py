@@ -131,8 +131,8 @@ def test_a_name_that_is_neither_instrument_nor_role_is_refused_before_anything_h
 def test_roles_mean_all_instruments_that_they_need() -> None:
     file = load_station(template_directory() / "simulated.toml")
     assert instruments_meant(file, ["piezo_c", "oven", "oven"]) == ("piezo_c", "oven")
-    assert instruments_meant(file, ["lo2"]) == ("scan", "servos", "piezo_b")  # the loop and its monitor
-    assert instruments_meant(file, ["loops.lo2"]) == ("servos", "piezo_b")
+    assert instruments_meant(file, ["lo2"]) == ("scan", "servos", "monitors", "piezo_b")  # loop and monitor
+    assert instruments_meant(file, ["loops.lo2"]) == ("servos", "monitors", "piezo_b")
     assert instruments_meant(file, ["loops.lo2.piezo", "rf_switch"]) == ("piezo_b", "scan")
     assert instruments_meant(file, ["mirrors"]) == ("picomotors",)
     assert instruments_meant(file, []) == ()

@@ -113,7 +113,7 @@ def test_kill_leaves_a_run_that_says_so_and_can_be_recovered(short_recipe: Path,
     run = only_run(tmp_path)
     reader = RunReader(run)
     assert reader.state is RunState.CRASHED
-    assert "of 14 steps" in reader.coverage
+    assert "of 15 steps" in reader.coverage
     kept = [trace.name for trace in reader.traces()]
     assert {"sensor1.dark_floor", "joint.shot_floor"} <= set(kept)
     asked = {(one.instrument, one.setting): one.value for one in reader.asked_settings() or ()}

@@ -64,6 +64,7 @@ def test_a_step_of_the_laser_shows_on_all_monitors_and_on_no_error() -> None:
     scene = SceneOfLoss("pump_phase")
     scene.signal("opa_length")[scene.at(0.0) & ~scene.at(0.3)] = 0.45
     scene.signal("pump_phase")[scene.at(0.0)] = 0.24
+    scene.state("opa_length", "suspect", 0.0, 0.1)
     scene.state("pump_phase", "relock", 0.2)
     cause = told(scene)
     assert cause.kind is CauseKind.POWER_STEP
@@ -133,6 +134,7 @@ def test_who_followed_a_loop_whose_own_reason_is_not_known_is_upstream() -> None
     scene.signal("opa_length")[:] -= 0.1 * fall
     scene.signal("lo1")[scene.at(0.0)] = 1.0
     scene.signal("lo2")[scene.at(0.0)] = 1.0
+    scene.state("opa_length", "suspect", -0.1)
     scene.state("lo1", "relock", 0.2)
     cause = told(scene)
     assert cause.kind is CauseKind.UPSTREAM
@@ -140,6 +142,14 @@ def test_who_followed_a_loop_whose_own_reason_is_not_known_is_upstream() -> None
     assert cause.sentence.startswith(
         "lab time 100.0 s: lo1 went with opa_length, which it needs; opa_length moved first"
     )
+
+
+def test_a_loop_that_moved_a_little_and_held_is_not_blamed() -> None:
+    scene = SceneOfLoss("lo1", reason="the servo output is at its limit (+4.31 V).")
+    scene.signal("opa_length")[scene.at(-0.3) & ~scene.at(0.0)] = 0.9
+    cause = told(scene)
+    assert cause.first_mover == "opa_length"
+    assert cause.kind is CauseKind.RAIL
 
 
 @pytest.mark.parametrize("what", ["nothing before", "one look", "no numbers"])

@@ -62,7 +62,7 @@ def write_night(runs: Path, run_id: str, night: Night) -> Path:
     if night.end is None:
         writer.close()
     else:
-        writer.finish(night.end, night.reason, "12 of 14 steps")
+        writer.finish(night.end, night.reason, "12 of 15 steps")
     return writer.path
 
 

@@ -199,6 +199,7 @@ def test_without_pump_light_there_is_neither_error_nor_gain() -> None:
     assert source.pdh_volts(BIAS_V) == 0.0
     assert source._length_error(0.0) == 0.0
     assert source.seed_power() == pytest.approx(1.0, abs=1e-6)  # the length stands where it stood
+    assert source.seed_gain() == pytest.approx(1.0, abs=1e-12)
     squeezed, antisqueezed, _ = source.quadratures()
     assert (squeezed, antisqueezed) == pytest.approx((1.0, 1.0))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.errors import StoreError
+from labctl.locks.causes import explain
+from labctl.locks.locked_time import LoopTime
 from labctl.locks.loops import Loops, build_loops, build_supervisor
+from labctl.locks.losses import Evidence
 from labctl.locks.supervisor import Supervisor
 from labctl.station.clock import Clock
 from labctl.station.station import Station
+from labctl.store.losses import LossRecord
 from labctl.store.records import EventLevel, EventRecord, NamedResult, TraceRecord
 
 
@@ -29,6 +33,10 @@ class Record(Protocol):
         """Keep an event."""
         ...
 
+    def add_loss(self, loss: LossRecord) -> None:
+        """Keep a lost lock."""
+        ...
+
     def results(self) -> dict[str, NamedResult]:
         """Return the results so far."""
         ...
@@ -41,6 +49,8 @@ class MemoryRecord:
     traces: list[TraceRecord] = field(default_factory=list)
     events: list[EventRecord] = field(default_factory=list)
     named: dict[str, NamedResult] = field(default_factory=dict)
+    losses: list[LossRecord] = field(default_factory=list)
+    loop_times: list[LoopTime] = field(default_factory=list)
 
     def add_trace(self, trace: TraceRecord) -> int:
         """Keep a trace."""
@@ -54,6 +64,14 @@ class MemoryRecord:
     def add_event(self, event: EventRecord) -> None:
         """Keep an event."""
         self.events.append(event)
+
+    def add_loss(self, loss: LossRecord) -> None:
+        """Keep a lost lock."""
+        self.losses.append(loss)
+
+    def keep_loop_times(self, times: Sequence[LoopTime]) -> None:
+        """Keep how long each loop was locked."""
+        self.loop_times = list(times)
 
     def results(self) -> dict[str, NamedResult]:
         """Return the results so far."""
@@ -72,7 +90,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.station.before_safe.append(self._stop_locking)
-        self.supervisor.tell = self._tell
+        self.supervisor.tell, self.supervisor.on_loss = self._tell, self._keep_loss
 
     @classmethod
     def of(cls, station: Station, record: Record) -> Bench:
@@ -94,10 +112,17 @@ class Bench:
         self.loops = build_loops(self.station)
         self.supervisor = build_supervisor(self.station, self.loops)
         self.supervisor.tell, self.supervisor.on_loss = before.tell, before.on_loss
+        self.supervisor.locked_time = before.locked_time
         self.supervisor.take_over(remembered)
 
     def _tell(self, level: EventLevel, loop: str, text: str) -> None:
         self.record.add_event(EventRecord(self.clock.now(), level, loop, text))
+
+    def _keep_loss(self, evidence: Evidence) -> None:
+        needs = {name: loop.needs for name, loop in self.station.file.loops.items()}
+        cause = explain(evidence, needs)
+        self._tell("warning", evidence.loss.loop, cause.sentence)
+        self.record.add_loss(LossRecord(evidence, cause))
 
     def _stop_locking(self) -> None:
         self.supervisor.stop("The table was made safe.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import secrets
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from labctl.station.bring_up import Link, link_to, open_station
 from labctl.station.station import Station
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
+from labctl.store.lock_memory import LockKeeper, LockMemory
 from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, RunState, SettingValue
 from labctl.store.writer import RunWriter
 from procedures.bench import Bench
@@ -73,10 +75,15 @@ def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[St
         try:
             _keep_truth(link, writer)
             bench = Bench.of(station, writer)
+            keeper = _take_over(plan, bench)
             stop = StopRequest(station.clock)
             on_stop_request(stop)
             listener.night_began(writer.path, station, _expected_s(plan.steps, bench))
-            outcome = _run(plan, bench, writer, listener, stop)
+            try:
+                outcome = _run(plan, bench, writer, listener, stop)
+            finally:
+                if keeper is not None:
+                    keeper.stop()
             writer.finish(outcome.state, outcome.reason, outcome.coverage)
         finally:
             _keep_truth(link, writer, ended=True)
@@ -102,6 +109,20 @@ def _run(plan: Plan, bench: Bench, writer: RunWriter, listener: NightListener, s
             state = RunState.STOPPED if isinstance(error, KeyboardInterrupt) else RunState.FAILED
             writer.finish(state, reason, run.coverage())
         raise
+
+
+def _take_over(plan: Plan, bench: Bench) -> LockKeeper | None:
+    """Take over the loops that the hardware holds, as an earlier run remembered them, and keep what this one will; a
+    simulated table in this process was never locked before."""
+    backend = plan.station.backend
+    if isinstance(backend, SimulatedBackend):
+        return None
+    memory = LockMemory.of(plan.runs, plan.station.station.name)
+    known = memory.load().as_of(bench.clock.now(), time.time(), backend.speed)
+    bench.supervisor.take_over(known.loops)
+    keeper = LockKeeper(memory, bench.clock, lambda: bench.supervisor, known)
+    keeper.start()
+    return keeper
 
 
 def _keep_truth(link: Link, writer: RunWriter, *, ended: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from labctl.configuration.recipe_file import Step
 from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped, StoreError
+from labctl.locks.locked_time import LoopTime
 from labctl.station.clock import Clock
 from labctl.station.revival import revive
 from labctl.store.records import EventRecord, RunState, StepRecord, StepState
@@ -23,7 +24,12 @@ REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away:
 
 
 class Journal(Record, SettingsRecord, Protocol):
-    """A record that also keeps the steps and the settings asked for; a run on disk is one."""
+    """A record that also keeps the steps, the settings asked for and how long loops were locked; a run on disk is
+    one."""
+
+    def keep_loop_times(self, times: Sequence[LoopTime]) -> None:
+        """Keep how long each loop was wanted and locked."""
+        ...
 
     def step(self, record: StepRecord) -> None:
         """Enter a step, or bring its entry up to date."""
@@ -122,11 +128,19 @@ class RecipeRun:
             try:
                 problems = self._leave()
             finally:
-                failure = self._settings.keep_last()
+                failure = self._settings.keep_last() or self._keep_loop_times()
                 station.on_trouble = told_before  # the record closes
         if failure is not None:
             raise failure
         return self._outcome(problems)
+
+    def _keep_loop_times(self) -> StoreError | None:
+        """Keep how long each loop was locked, and return what went wrong with that."""
+        try:
+            self._journal.keep_loop_times(self._bench.supervisor.locked_time.times())
+        except StoreError as error:
+            return error
+        return None
 
     def _leave(self) -> list[str]:
         """Make the table safe, unless it is to stay as it is and every step was done."""

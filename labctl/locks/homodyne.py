@@ -119,7 +119,7 @@ class HomodyneLock(ServoLoop):
         centred_v = self.calibration.range.centred(output_v, self._guard_v())
         if centred_v != output_v:
             self.servo.set_output(centred_v)
-        yield from self._close(self._lock_point_at(centred_v, self.calibration))
+        yield from self._close(self._lock_point_at(centred_v, self.calibration), at_once=reach is Reach.HERE)
 
     def _calibrated(self, scans: int) -> Generator[Step, None, float]:
         """Scan, fit, keep the calibration, and return the output to lock at."""

@@ -11,15 +11,18 @@ from typing import Final, Literal, Protocol
 from labctl.errors import LabError, LockError
 from labctl.locks.drift import OutputDrift
 from labctl.locks.ladder import FIRST_TRIES, LADDER, RelockBudget, Rung
-from labctl.locks.loop import ActuatorState, Loop, Reading
+from labctl.locks.loop import ActuatorState, Loop, Reading, Verdict
 from labctl.locks.losses import Loss
 from labctl.locks.quality import is_bad, judge, judge_actuator
-from labctl.locks.states import FOLLOWS, LONGEST_S, Acquisition, LockState
+from labctl.locks.states import FOLLOWS, LONGEST_S, Acquisition, LockState, Reach
 from labctl.station.clock import Clock
 
 WINDOW: Final = 10  # readings
 BAD_TO_CONFIRM: Final = 2  # bad readings in a row before the closer look that decides
 READINGS_TO_LOCK: Final = 10
+READINGS_OF_LIGHT: Final = 5
+NEW_SHARE: Final = 0.1  # of a window in the residual that is remembered
+BRIGHTER: Final = 1.15  # over the light at lock
 HOPPED_READINGS: Final = 3
 FAILED_LOOKS: Final = 2  # in a row, before an instrument counts as gone
 FAULT_RETRY_S: Final = 5.0
@@ -295,21 +298,37 @@ class LoopMachine:
         if self.state is LockState.SUSPECT:
             self._enter(LockState.LOCKED, "Came back by itself.")
         self._looks += 1
-        if self._looks % WINDOW == 0:
-            verdict = judge(
-                self.name, self.loop.unit, tolerance, list(self.readings), self.actuator, self.residual_at_lock
-            )
-            if not verdict.locked:
-                self._first_bad_at = self.readings[0].at
-                self._confirm(verdict.reason)
-                return
+        if self._looks % WINDOW == 0 and not self._window_is_good():
+            return
         self._unwind_where_due(floor)
+
+    def _window_is_good(self) -> bool:
+        """Judge the last window as a whole, and look closer where it is not good."""
+        # Near a rail a loop that can hop hops; one that cannot is as good as lost.
+        actuator = None if self.loop.capabilities.unwinds else self.actuator
+        verdict = self._judged(actuator)
+        if not verdict.locked:
+            self._first_bad_at = self.readings[0].at
+            self._confirm(verdict.reason)
+            return False
+        if not math.isnan(verdict.residual):
+            self.residual_at_lock = math.hypot(
+                math.sqrt(1.0 - NEW_SHARE) * self.residual_at_lock, math.sqrt(NEW_SHARE) * verdict.residual
+            )
+        if sum(reading.witness for reading in self.readings) > BRIGHTER * len(self.readings):
+            self._confirm()  # more light than at lock: what is little is measured against that
+        return self.state is LockState.LOCKED
+
+    def _judged(self, actuator: ActuatorState | None) -> Verdict:
+        loop = self.loop
+        return judge(self.name, loop.unit, loop.tolerance, list(self.readings), actuator, self.residual_at_lock)
 
     def _confirm(self, suspicion: str = "") -> None:
         """Look closer at what seems lost, and decide."""
         verdict = self.loop.confirm()
-        rails = judge_actuator(self.name, self.actuator) if suspicion else verdict
-        if verdict.locked and rails.locked:
+        if verdict.locked and suspicion and not self.loop.capabilities.unwinds:
+            verdict = judge_actuator(self.name, self.actuator)
+        if verdict.locked:
             self._bad_in_a_row = 0
             self.readings.clear()
             if self.state is LockState.SUSPECT:
@@ -338,6 +357,11 @@ class LoopMachine:
         soon_v = self.drift.expected_v(self._clock.now())
         share = 1.0 - ActuatorState(0.0, True, soon_v, self.actuator.low_v, self.actuator.high_v).margin
         if share > UNWIND_SHARE and floor.may_hop(share > URGENT_SHARE):
+            verdict = self._judged(None)
+            if not verdict.locked:  # a loop without light runs to a rail too, and must not be hopped blindly
+                self._first_bad_at = self.readings[0].at
+                self._confirm(verdict.reason)
+                return
             self.unwinds += 1
             self._enter(LockState.UNWIND, f"Hops back from {soon_v:+.2f} V.", "info")
             self._steps = self.loop.unwinding(soon_v)
@@ -347,13 +371,13 @@ class LoopMachine:
     def _prove(self) -> None:
         """Decide from the readings since the loop was closed whether it is locked."""
         hopped = self.state is LockState.UNWIND
-        if len(self.readings) < (HOPPED_READINGS if hopped else READINGS_TO_LOCK):
+        if len(self.readings) < (HOPPED_READINGS if hopped else self._readings_to_lock()):
             self._limit_time()
             return
         loop = self.loop
-        verdict = judge(self.name, loop.unit, loop.tolerance, list(self.readings), None, self.residual_at_lock)
+        verdict = self._judged(None)
+        residual_rms = verdict.residual
         if verdict.locked and not hopped:
-            self.residual_at_lock = 0.0 if math.isnan(verdict.residual) else verdict.residual
             verdict = loop.confirm()
         if not verdict.locked:
             self._first_bad_at = self.readings[0].at
@@ -362,10 +386,17 @@ class LoopMachine:
             else:
                 self._fail(verdict.reason)
             return
+        if not hopped and not math.isnan(residual_rms):
+            self.residual_at_lock = residual_rms
         self._rung, self._bad_in_a_row = 0, 0
         residual = "" if hopped or not self.residual_at_lock else f", residual {self.residual_at_lock:.3f} {loop.unit}"
         self._enter(LockState.LOCKED, f"Locked{residual}.", None if hopped else "info")
         self.poll()
+
+    def _readings_to_lock(self) -> int:
+        """Return how many good looks prove a lock: a free fringe may look good for a while, light at its top does
+        not."""
+        return READINGS_OF_LIGHT if math.isnan(self.readings[-1].error) else READINGS_TO_LOCK
 
     # ---- tries ------------------------------------------------------------------------------------------------------
 
@@ -375,6 +406,8 @@ class LoopMachine:
 
     def _try_rung(self) -> None:
         reach = self._ladder[self._rung].reach
+        if reach is Reach.EVERYWHERE:
+            self.residual_at_lock = 0.0  # a scan tells a fringe from darkness
         self._enter(LockState.PRECHECK, f"Looks {reach}.")
         self._reset_looks()
         self._steps = self.loop.acquisition(reach)

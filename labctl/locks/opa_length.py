@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labctl.errors import LockError
 from labctl.locks.loop import ActuatorState, Capabilities, Reading, Tolerance, Verdict
+from labctl.locks.quality import judge_actuator
 from labctl.locks.servo_loop import OPENED, SETTLE_S, ServoLoop
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.station.clock import Clock
@@ -36,13 +37,15 @@ TOLERANCE = Tolerance(largest_error=math.inf, mean=math.inf, rms=math.inf, least
 @dataclass(frozen=True)
 class LengthCalibration:
     """Resonance of the source cavity: slope of the error signal in V/V at the servo, peak transmission in V, width in
-    V, transmission at the monitor at lock in V, and the output where it was found; lab time in s."""
+    V, the output where it was found in V, transmission at the monitor in V as the last closer look found it and as the
+    acquisition did; lab time in s."""
 
     slope: float
     peak_v: float
     width_v: float
     output_v: float
     monitor_v: float
+    acquired_v: float
     at: float
 
 
@@ -83,7 +86,8 @@ class LengthLock(ServoLoop):
         """Look at the error signal itself: a loop on resonance with less light is locked, and remembers the light."""
         if self.calibration is None:
             return Verdict(False, f"{self.name}: never calibrated.")
-        share = self.read().witness
+        monitor_v = self._witness.volts()
+        share = monitor_v / self.calibration.acquired_v
         if not share > HELD_SHARE:
             return Verdict(False, f"{self.name}: its light is at {100 * share:.0f} % of that at lock.")
         record = self._scan.sweep(0.0)
@@ -91,16 +95,10 @@ class LengthLock(ServoLoop):
         off = abs(error_v / (self.calibration.slope * self.calibration.width_v))
         if off > HELD_ERROR_LINEWIDTHS:
             return Verdict(False, f"{self.name}: sits {off:.2f} linewidths off its resonance.")
-        verdict = super().confirm() if share >= TRANSMISSION_SHARE else self._confirm_dimmer()
+        verdict = judge_actuator(self.name, self._closer_look())
         if verdict.locked:
-            self.calibration = replace(self.calibration, monitor_v=share * self.calibration.monitor_v)
+            self.calibration = replace(self.calibration, monitor_v=monitor_v)
         return verdict
-
-    def _confirm_dimmer(self) -> Verdict:
-        state = self._closer_look()
-        if not state.closed or state.at_limit:
-            return Verdict(False, f"{self.name}: the servo is {'at its limit' if state.closed else 'open'}.")
-        return Verdict(True)
 
     def actuator(self) -> ActuatorState:
         """Look at the output, and keep where it holds."""
@@ -134,7 +132,7 @@ class LengthLock(ServoLoop):
             yield Step(LockState.SCAN, SETTLE_S)
             sweep = self._scan.sweep(COARSE_AMPLITUDE_V)
             if sweep.transmission_v.max() > SAME_HEIGHT * self.calibration.peak_v * LINE_SHARE:
-                yield from self._lock_at(start_v + _peak_position(sweep), scans=1)
+                yield from self._lock_at(start_v + _peak_position(sweep), scans=1, at_once=True)
                 return
         raise LockError(f"{self.name}: no resonance near the last one, {self._last_held_v:+.2f} V.", remedy=OPENED)
 
@@ -152,7 +150,7 @@ class LengthLock(ServoLoop):
         if best != len(outputs) - 1:
             yield from self._lock_at(outputs[best])
 
-    def _lock_at(self, output_v: float, scans: int = FINE_SCANS) -> Acquisition:
+    def _lock_at(self, output_v: float, scans: int = FINE_SCANS, *, at_once: bool = False) -> Acquisition:
         """Centre on the resonance near `output_v`, learn its error signal, and close."""
         for _ in range(scans):
             self.servo.set_output(output_v)
@@ -162,13 +160,13 @@ class LengthLock(ServoLoop):
         self.calibration = self._calibrate(self._scan.sweep(FINE_AMPLITUDE_V), output_v)
         point = self._lock_point()
         assert point is not None
-        yield from self._close(point)
+        yield from self._close(point, at_once=at_once)
         held_v = float(np.mean(self._scan.sweep(0.0).transmission_v))
         if held_v < TRANSMISSION_SHARE * self.calibration.peak_v:
             share = 100 * held_v / self.calibration.peak_v
             self._fail(f"{self.name}: locked at {share:.0f} % of the peak transmission: not on resonance.", OPENED)
         monitor_v = float(np.mean([self._witness.volts() for _ in range(SEED_READINGS)]))
-        self.calibration = replace(self.calibration, monitor_v=monitor_v, at=self._clock.now())
+        self.calibration = replace(self.calibration, monitor_v=monitor_v, acquired_v=monitor_v, at=self._clock.now())
         self._last_held_v = output_v
 
     def _resonances(self) -> Generator[Step, None, list[float]]:
@@ -204,7 +202,7 @@ class LengthLock(ServoLoop):
                 f"{self.name}: the resonance is too narrow for the scan.", "Check that the peak is one of the cavity."
             )
         slope = float(np.polyfit(sweep.servo_v[central], sweep.error_v[central], 1)[0])
-        return LengthCalibration(slope, top, width, output_v, math.nan, self._clock.now())
+        return LengthCalibration(slope, top, width, output_v, math.nan, math.nan, self._clock.now())
 
     def _within_reach(self, output_v: float, amplitude_v: float) -> float:
         limit_v = self.servo.output_limit_v - amplitude_v

@@ -33,13 +33,14 @@ TOLERANCE = Tolerance(largest_error=math.inf, mean=math.inf, rms=math.inf, least
 
 @dataclass(frozen=True)
 class PumpPhaseCalibration:
-    """Signed amplitude of the error signal in V, phase over the servo's output (see `RangeOfFringes`), seed monitor at
-    lock in V, lab time in s."""
+    """Signed amplitude of the error signal in V, phase over the output (see `RangeOfFringes`), seed monitor in V
+    as the last closer look found it and as the acquisition did, lab time in s."""
 
     error_v: float
     turn_rad_per_v: float
     bow_rad_per_v2: float
     seed_v: float
+    acquired_v: float
     at: float
 
     @property
@@ -69,7 +70,8 @@ class PumpPhaseLock(ServoLoop):
         """Look at the servo's own error: a loop that holds with less light is locked, and remembers the light."""
         if self.calibration is None:
             return Verdict(False, f"{self.name}: never calibrated.")
-        share = self.read().witness
+        seed_v = self._witness.volts()
+        share = seed_v / self.calibration.acquired_v
         if not share > HELD_SHARE:
             return Verdict(False, f"{self.name}: the seed is at {100 * share:.0f} % of that at lock.")
         state, limit_v = self.servo.state(), self.servo.output_limit_v
@@ -77,7 +79,7 @@ class PumpPhaseLock(ServoLoop):
             return Verdict(False, f"{self.name}: its error signal is at {state.error_v:+.3f} V.")
         if not state.closed or state.at_limit or abs(state.output_v) > limit_v * 0.99:
             return judge_actuator(self.name, self._closer_look())
-        self.calibration = replace(self.calibration, seed_v=share * self.calibration.seed_v)
+        self.calibration = replace(self.calibration, seed_v=seed_v)
         return Verdict(True)
 
     @property
@@ -107,7 +109,7 @@ class PumpPhaseLock(ServoLoop):
             top_v = self.calibration.range.centred(output_v, GUARD_SHARE * self.servo.output_limit_v)
             if top_v != output_v:
                 self.servo.set_output(top_v)
-            needed_v = HELD_SHARE * self.calibration.seed_v
+            needed_v = HELD_SHARE * self.calibration.acquired_v
             readings = FEW_READINGS
         else:
             fit = self.fit = yield from self._scanned()
@@ -116,7 +118,7 @@ class PumpPhaseLock(ServoLoop):
             readings = LEVEL_READINGS
             yield from self._calibrate(fit, top_v)
         assert self.calibration is not None
-        yield from self._close(self._lock_point_at(top_v, self.calibration))
+        yield from self._close(self._lock_point_at(top_v, self.calibration), at_once=reach is Reach.HERE)
         levels = []
         for _ in range(readings):
             levels.append(self._witness.volts())
@@ -128,7 +130,8 @@ class PumpPhaseLock(ServoLoop):
                 "point.",
                 remedy=OPENED,
             )
-        self.calibration = replace(self.calibration, seed_v=level_v, at=self._clock.now())
+        acquired_v = self.calibration.acquired_v if reach is Reach.HERE else level_v
+        self.calibration = replace(self.calibration, seed_v=level_v, acquired_v=acquired_v, at=self._clock.now())
 
     def _scanned(self) -> Generator[Step, None, FringeFit]:
         outputs = np.linspace(-0.5 * self.servo.output_limit_v, 0.5 * self.servo.output_limit_v, SCAN_POINTS)
@@ -178,6 +181,7 @@ class PumpPhaseLock(ServoLoop):
             turn_rad_per_v=0.5 * (slopes[0] + slopes[1]),
             bow_rad_per_v2=0.25 * (slopes[1] - slopes[0]),
             seed_v=math.nan,
+            acquired_v=math.nan,
             at=self._clock.now(),
         )
         self.servo.set_output(top_v)

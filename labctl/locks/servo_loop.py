@@ -161,9 +161,15 @@ class ServoLoop(ABC):
             return f"Its gain is {gain:.3g} times what its calibration says."
         return ""
 
-    def _close(self, point: ServoSetting) -> Iterator[Step]:
-        """Close at low gain from the present output on, and raise the gain step by step while the loop holds."""
+    def _close(self, point: ServoSetting, *, at_once: bool = False) -> Iterator[Step]:
+        """Close at low gain from the present output on, and raise the gain step by step while the loop holds; or `at
+        once` at full gain, where it held with it a moment ago."""
         self.servo.state()  # what its registers remember of earlier is not of this lock
+        if at_once:
+            self.servo.close_loop(point.setpoint_v, point.integral_gain_per_s)
+            yield Step(LockState.ENGAGE, SETTLE_S)
+            self._require_engaged()
+            return
         for share in GAIN_RAMP:
             self.servo.close_loop(point.setpoint_v, share * point.integral_gain_per_s)
             if share == GAIN_RAMP[0]:

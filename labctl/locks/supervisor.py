@@ -12,6 +12,7 @@ from labctl.configuration.dependencies import in_order_of_needs
 from labctl.errors import ConfigurationError, LabError, LockError
 from labctl.locks.history import LoopHistory
 from labctl.locks.ladder import RelockBudget
+from labctl.locks.locked_time import LockedTime
 from labctl.locks.loop import Loop
 from labctl.locks.losses import Evidence, Loss
 from labctl.locks.machine import Level, LoopMachine, Parents, Tell
@@ -23,7 +24,9 @@ PERIOD_S: Final = 0.1
 SLICE_S: Final = 0.1  # of lab time a tick for acquisitions, so that the other loops are looked at
 POLL_S: Final = 2.0  # between two looks at the output of one loop: a serial servo takes some ten milliseconds
 EVIDENCE_AFTER_S: Final = 5.0
+LONGEST_EVIDENCE_S: Final = 60.0
 RELOCKS_PER_HOUR: Final = 10
+SETTLED: Final = frozenset({LockState.LOCKED, LockState.STALLED, LockState.FAULT, LockState.OFF})
 BUSY: Final = frozenset({LockState.SUSPECT, LockState.VERIFY, LockState.UNWIND, LockState.RELOCK})
 ALL_LOCKED: Final = Parents(True)
 IN_DOUBT: Final = Parents(True, suspect=True)
@@ -68,6 +71,7 @@ class Supervisor:
         self.on_loss: Callable[[Evidence], None] = lambda evidence: None
         self.history = LoopHistory(list(loops), period_s)
         self.losses: list[Loss] = []
+        self.locked_time = LockedTime()
         self._clock = clock
         self._period_s = period_s
         self._read_ahead = read_ahead
@@ -106,6 +110,9 @@ class Supervisor:
             if self._registration is not None:
                 self._registration.cancel()
                 self._registration = None
+            for loss in self._pending:  # what is known of it so far
+                self.on_loss(self.history.evidence(loss))
+            self._pending.clear()
             for machine in self._machines.values():
                 machine.forget(why)
 
@@ -135,15 +142,22 @@ class Supervisor:
         taken = []
         with self._guard:
             for name, machine in self._machines.items():
-                if name in remembered:
-                    machine.loop.recall(remembered[name])
-                    if machine.take_over():
-                        taken.append(name)
+                if name in remembered and self._takes_over(machine, remembered[name]):
+                    taken.append(name)
             for name in taken:  # asking all servos takes seconds: the time to prove them begins after the last
                 self._machines[name].since = self._clock.now()
         if taken:
             self.start()
         return taken
+
+    def _takes_over(self, machine: LoopMachine, remembered: Mapping[str, float]) -> bool:
+        try:
+            with suppress(TypeError):  # of an earlier version, which remembered other things
+                machine.loop.recall(remembered)
+            return machine.take_over()
+        except LabError as error:
+            machine.fault(error)
+            return False
 
     def remembered(self) -> dict[str, Mapping[str, float]]:
         """Return what the loops that are locked remember."""
@@ -258,6 +272,7 @@ class Supervisor:
                     self._step(machine)
             self.history.note(now, machines)
             self._note_validity(now)
+            self.locked_time.note(now, {m.name: m.is_locked for m in machines if m.wanted and not m.parked})
             self._complete_evidence(now)
             if self._registration is not None:
                 self._registration.period_s = self._next_period_s()
@@ -322,5 +337,10 @@ class Supervisor:
             watch.lose(loss)
 
     def _complete_evidence(self, now: float) -> None:
-        while self._pending and now - self._pending[0].detected_at >= EVIDENCE_AFTER_S:
-            self.on_loss(self.history.evidence(self._pending.popleft()))
+        """Give the evidence of a loss away once its loop is locked again, for how it came back tells what it was."""
+        for loss in list(self._pending):
+            after_s = now - loss.detected_at
+            settled = self._machines[loss.loop].state in SETTLED and after_s >= EVIDENCE_AFTER_S
+            if settled or after_s >= LONGEST_EVIDENCE_S:
+                self._pending.remove(loss)
+                self.on_loss(self.history.evidence(loss))

@@ -22,8 +22,8 @@ sys.path[:0] = [str(_TESTS / "simulation")]
 from cold_source import cold_station  # noqa: E402
 from ideal_table import OpenTable, open_table, phase_error_rad  # noqa: E402
 
-from labctl.configuration.toml_reading import load_recipe  # noqa: E402
 from labctl.configuration.recipe_file import Step  # noqa: E402
+from labctl.configuration.toml_reading import load_recipe  # noqa: E402
 from labctl.simulation.table import SimulatedTable  # noqa: E402
 from labctl.store.records import RunState, StepState  # noqa: E402
 from procedures.bench import Bench, MemoryRecord  # noqa: E402
@@ -149,9 +149,9 @@ def table_of(starts: Sequence[ColdStart]) -> str:
         errors_mk = 1e3 * np.abs([start.oven_error_k for start in good])
         lines += [
             f"lab time: median {np.median(lab_min):.1f} min, 95th percentile {np.percentile(lab_min, 95):.1f} min",
-            f"oven: median {np.median(errors_mk):.1f} mK, largest {errors_mk.max():.1f} mK from the best double resonance",
+            f"oven: median {np.median(errors_mk):.1f} mK, largest {errors_mk.max():.1f} mK off the best double resonance",
             f"worst alignment: {min(start.least_share for start in good):.3f} of the power",
-            f"steps repeated: {sum(start.repeats for start in good)}; CPU {np.mean([s.cpu_s for s in good]):.0f} s a table",
+            f"steps repeated: {sum(s.repeats for s in good)}; CPU {np.mean([s.cpu_s for s in good]):.0f} s a table",
         ]
     return "\n".join(lines)
 
@@ -167,13 +167,14 @@ def main() -> None:
         start = cold_start(seed)
         starts.append(start)
         state = "locked" if start.complete and not start.wrong else "WRONG" if start.complete else "FAILED"
-        print(
+        sys.stdout.write(
             f"{seed:4d} {state:7s} lab {start.lab_s / 60:6.1f} min  cpu {start.cpu_s:5.1f} s  "
             f"oven {1e3 * start.oven_error_k:+6.2f} mK  power {start.least_share:.3f}  repeats {start.repeats}  "
-            + "; ".join([*start.wrong, *start.reasons]),
-            flush=True,
+            + "; ".join([*start.wrong, *start.reasons])
+            + "\n"
         )
-    print(table_of(starts))
+        sys.stdout.flush()
+    sys.stdout.write(table_of(starts) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_records_of_all_boards_have_the_covariance_of_one_shared_beam(sensors: i
 
 def test_a_record_of_16_sensors_is_one_draw() -> None:
     opened = open_table(station_for(16), warmed=False)
-    assert len(opened.station.health()) == len(opened.station.file.instruments) == 23
+    assert len(opened.station.health()) == len(opened.station.file.instruments) == 28
     assert all(health.answers for health in opened.station.health())
     drawn = keep_draws(opened)
     record = opened.station.digitizer.record()
@@ -134,7 +134,7 @@ def short_night(folder: Path, sensors: int) -> RunReader:
         *("overnight", folder / "simulated.toml", "--recipe", folder / "overnight.toml"),
         *("--runs", folder / "runs", "--no-report"),
     )
-    steps = 6 + 2 * sensors
+    steps = 7 + 2 * sensors
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Run complete, {steps} of {steps} steps." in done.stdout
     (run,) = [path for path in (folder / "runs").iterdir() if path.is_dir()]

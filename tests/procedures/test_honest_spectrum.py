@@ -55,6 +55,7 @@ class LoopsByTruth:
 
     source = ()
     homodyne = ()
+    on_probe = ()
 
     def of_sensor(self, sensor: int) -> LoopByTruth:
         return LoopByTruth()

@@ -149,7 +149,7 @@ def table_of(starts: Sequence[ColdStart]) -> str:
         errors_mk = 1e3 * np.abs([start.oven_error_k for start in good])
         lines += [
             f"lab time: median {np.median(lab_min):.1f} min, 95th percentile {np.percentile(lab_min, 95):.1f} min",
-            f"oven: median {np.median(errors_mk):.1f} mK, largest {errors_mk.max():.1f} mK off the best double resonance",
+            f"oven: median {np.median(errors_mk):.1f} mK, largest {errors_mk.max():.1f} mK from the best place",
             f"worst alignment: {min(start.least_share for start in good):.3f} of the power",
             f"steps repeated: {sum(s.repeats for s in good)}; CPU {np.mean([s.cpu_s for s in good]):.0f} s a table",
         ]

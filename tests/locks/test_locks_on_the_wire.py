@@ -202,7 +202,10 @@ def test_a_gain_that_no_module_has_is_refused_before_the_loop_is_closed(dark_tab
 
 def test_loops_are_in_the_order_in_which_they_are_locked(dark_table: OpenTable) -> None:
     loops = build_loops(dark_table.station)
-    assert list(loops.by_name) == ["opa_length", "pump_phase", "lo1", "lo2", "lo3", "lo4"]
+    assert list(loops.by_name) == [
+        *("opa_length", "pump_phase", "cavity1", "cavity2", "cavity3", "cavity4"),
+        *("lo1", "lo2", "lo3", "lo4"),
+    ]
     assert [loops.of_sensor(n).name for n in (1, 4)] == ["lo1", "lo4"]
     with pytest.raises(Exception, match="no homodyne loop of sensor 5"):
         loops.of_sensor(5)

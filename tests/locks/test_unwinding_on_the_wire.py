@@ -44,7 +44,7 @@ def test_ten_minutes_of_drift_are_locked_but_for_the_hops() -> None:
     assert machine.unwinds >= turns / 4  # the range holds four turns
     assert max(end - start for start, end in watch.invalid) < LONGEST_HOP_S
     assert len(watch.invalid) <= machine.unwinds
-    assert watch.valid_share > 0.93
+    assert watch.valid_share > 0.9
     opened.station.close()
 
 

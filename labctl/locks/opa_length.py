@@ -133,6 +133,8 @@ class LengthLock(ServoLoop):
             sweep = self._scan.sweep(COARSE_AMPLITUDE_V)
             if sweep.transmission_v.max() > SAME_HEIGHT * self.calibration.peak_v * LINE_SHARE:
                 yield from self._lock_at(start_v + _peak_position(sweep), scans=1, at_once=True)
+                if self._seed is not None and self._seed_v(self._seed) < SEED_BRIGHT_V:
+                    raise LockError(f"{self.name}: the seed is dark on the resonance found here.", remedy=OPENED)
                 return
         raise LockError(f"{self.name}: no resonance near the last one, {self._last_held_v:+.2f} V.", remedy=OPENED)
 
@@ -143,7 +145,7 @@ class LengthLock(ServoLoop):
             yield from self._lock_at(output_v)
             if self._seed is None or len(outputs) == 1:
                 return
-            seeds.append(float(np.mean([self._seed.volts() for _ in range(SEED_READINGS)])))
+            seeds.append(self._seed_v(self._seed))
             if seeds[-1] > SEED_BRIGHT_V:
                 return
         best = int(np.argmax(seeds))
@@ -168,6 +170,9 @@ class LengthLock(ServoLoop):
         monitor_v = float(np.mean([self._witness.volts() for _ in range(SEED_READINGS)]))
         self.calibration = replace(self.calibration, monitor_v=monitor_v, acquired_v=monitor_v, at=self._clock.now())
         self._last_held_v = output_v
+
+    def _seed_v(self, seed: Monitor) -> float:
+        return float(np.mean([seed.volts() for _ in range(SEED_READINGS)]))
 
     def _resonances(self) -> Generator[Step, None, list[float]]:
         """Step the output through its range, scanning at each place, and return where the resonances of the highest

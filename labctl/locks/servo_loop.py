@@ -164,7 +164,7 @@ class ServoLoop(ABC):
     def _close(self, point: ServoSetting, *, at_once: bool = False) -> Iterator[Step]:
         """Close at low gain from the present output on, and raise the gain step by step while the loop holds; or `at
         once` at full gain, where it held with it a moment ago."""
-        self.servo.state()  # what its registers remember of earlier is not of this lock
+        self.servo.forget_conditions()  # those of earlier are not of this lock
         if at_once:
             self.servo.close_loop(point.setpoint_v, point.integral_gain_per_s)
             yield Step(LockState.ENGAGE, SETTLE_S)

@@ -153,6 +153,10 @@ class Servo(Protocol):
         """Go on from the loop as it is: what `setting` found closed is taken for closed by this program."""
         ...
 
+    def forget_conditions(self) -> None:
+        """Forget what the servo remembers of overloads and limits, so that the next state tells what happened since."""
+        ...
+
     def state(self) -> ServoState:
         """Return the state, read from the instrument."""
         ...

@@ -21,11 +21,13 @@ from labctl.locks.states import LockState
 from labctl.locks.supervisor import Supervisor
 from labctl.locks.watch import LockWatch
 from labctl.simulation.disturbances import Happening
+from labctl.simulation.sensor_cavity import SensorCavity
 from labctl.simulation.source_plant import _HWHM_M, PUMP_LENGTH_FSR_M
 from labctl.simulation.table import SimulatedTable
 
 _STATION = Path(__file__).parents[2] / "config" / "simulated.toml"
 PHASE_LOST_RAD = 0.5
+CAVITY_HWHM_M = 76e-9
 QUIET_S = 400.0  # all loops are up before the first disturbance
 AT_LEAST_S, AT_MOST_S = 5.0, 60.0  # how long after a loss its evidence goes on
 HOUR_S = 3600.0
@@ -42,6 +44,7 @@ def disturbances(path_drift_rad_per_s: float) -> list[dict[str, object]]:
         {"kind": "mode_hop", "jump": "300 MHz", "every": "60 min", "after": after},
         {"kind": "oven_drift", "per_hour": "0.01 K", "after": after},
         {"kind": "path_drift", "rad_per_s": path_drift_rad_per_s, "after": after},
+        {"kind": "cavity_drift", "after": after},
     ]
 
 
@@ -53,13 +56,14 @@ def disturbed_station(seed: int, what: list[dict[str, object]]) -> StationFile:
 
 
 class TruthLog:
-    """How far each loop truly is from its point at every tick of the table: rad, for the length half linewidths."""
+    """How far each loop truly is from its point at every tick of the table: rad, for lengths half linewidths."""
 
     def __init__(self, table: SimulatedTable, quadratures: dict[str, tuple[int, int]]) -> None:
         self._table = table
         self._quadratures = quadratures
-        self.names = ("opa_length", "pump_phase", *quadratures)
-        self._limits = (1.0, *[PHASE_LOST_RAD] * (len(self.names) - 1))
+        cavities = [f"cavity{number}" for number in range(1, len(table.sensors) + 1)]
+        self.names = ("opa_length", "pump_phase", *quadratures, *cavities)
+        self._limits = (1.0, *[PHASE_LOST_RAD] * (1 + len(quadratures)), *[1.0] * len(cavities))
         self.at: list[float] = []
         self.away: list[tuple[float, ...]] = []
         table.attach(self)
@@ -74,7 +78,8 @@ class TruthLog:
             for sensor, quadrature in self._quadratures.values()
         )
         self.at.append(now)
-        self.away.append((abs(length_m) / _HWHM_M, abs(source.pump_phase_error_rad()), *sensors))
+        cavities = (abs(_off_resonance_m(sensor.cavity)) / CAVITY_HWHM_M for sensor in self._table.sensors)
+        self.away.append((abs(length_m) / _HWHM_M, abs(source.pump_phase_error_rad()), *sensors, *cavities))
 
     def gone_now(self) -> tuple[bool, ...]:
         """Return for each loop whether its lock was truly gone at the last tick."""
@@ -83,6 +88,11 @@ class TruthLog:
     def gone(self) -> NDArray[np.bool_]:
         """Return for each loop and tick, shape (loops, ticks), whether the lock was truly gone."""
         return np.asarray(np.array(self._limits)[:, None] < np.array(self.away).T)
+
+
+def _off_resonance_m(cavity: SensorCavity) -> float:
+    """Return how much longer a cavity is than at the nearest resonance, in m."""
+    return math.remainder(cavity.gap_m() - cavity._resonant_gap_m, 0.5 * cavity._design_m)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What the supervisor of the locks is worth: disturbed nights of the simulated table, losses made on purpose, and the
 operating points of the rule of loss.
 
-Run: PYTHONPATH=tests/simulation:tests/benchmarks python tests/benchmarks/lock_losses.py --hours 2 --seeds 31 32
+Run: python tests/benchmarks/lock_losses.py --hours 2 --seeds 31 32
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from disturbed_night import disturbances, live_through
-from night_score import LONGEST_FALSE_S, NightScore, score
-from recorded_losses import recorded_losses
-from staged_losses import staged_losses
 
-from labctl.locks.replay import OperatingPoint, operating_points, with_largest_error, with_least_witness
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / "simulation"), str(_TESTS / "benchmarks")]
 
-LOOPS = ("opa_length", "pump_phase", "lo1", "lo2", "lo3", "lo4")
+from disturbed_night import disturbances, live_through  # noqa: E402
+from night_score import LONGEST_FALSE_S, NightScore, score  # noqa: E402
+from recorded_losses import recorded_losses  # noqa: E402
+from staged_losses import staged_losses  # noqa: E402
+
+from labctl.locks.replay import OperatingPoint, operating_points, with_largest_error, with_least_witness  # noqa: E402
+
 LARGEST_ERRORS_RAD = (0.1, 0.2, 0.36, 0.5, 0.8)
 LEAST_WITNESSES = (0.97, 0.85, 0.5)
 IN_A_ROW = (1, 2, 3, 5)
@@ -35,7 +39,7 @@ def nights(seeds: Sequence[int], hours: float, drift_rad_per_s: float) -> bool:
     """Live through nights and return whether all is as asked."""
     scores = []
     for seed in seeds:
-        night = live_through(seed, hours, disturbances(drift_rad_per_s), LOOPS)
+        night = live_through(seed, hours, disturbances(drift_rad_per_s))
         scores.append(score(night))
         say(f"seed {seed}, {hours:g} h, drift {drift_rad_per_s:g} rad/s, {night.cpu_s:.0f} s of CPU {night.error}")
         tell_night(scores[-1])

@@ -107,6 +107,9 @@ class FringeTable:
     def output_v(self) -> float:
         return self.servo.output_volts()
 
+    def forget_conditions(self) -> None:
+        self.servo.latched()
+
     def setting(self) -> ServoSetting | None:
         settings = self.servo.settings
         if not settings.closed:

@@ -42,7 +42,7 @@ class BoundServo:
         )
         self._clock = clock
         self._manual_v: float | None = None  # None: the loop is closed, or nobody knows
-        self._told: tuple[float, float] | None = None  # set point and proportional gain of the closed loop
+        self._told: tuple[float, float, float] | None = None  # set point and gains that the module has, where known
         self._prepared = False
 
     @property
@@ -53,7 +53,7 @@ class BoundServo:
     def prepare(self) -> None:
         """Open the loop where it stands, set the hardware limits, and make the module an integrator with an internal
         set point."""
-        self._manual_v = self._module.open_loop()
+        self._manual_v, self._told = self._module.open_loop(), None
         self._module.limit_output(self._limit.low, self._limit.high)
         self._module.proportional_on = False
         self._module.derivative_on = False
@@ -106,8 +106,8 @@ class BoundServo:
 
     def hold(self) -> None:
         """Open the loop where it is."""
-        self._manual_v = self._module.open_loop()
-        self._told = None
+        if self._manual_v is None:
+            self._manual_v = self._module.open_loop()
 
     def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
         """Integrate with a signed gain in 1/s from the present output on.
@@ -122,16 +122,17 @@ class BoundServo:
             )
         if not self._prepared:
             self.prepare()
-        # On a serial line a setting costs 80 ms: a gain that is raised while the loop is closed sends nothing else.
-        told = self._told if self._manual_v is None else None
+        # On a serial line a setting costs 80 ms: what the module was told already is not sent again.
+        told = self._told
         if told is None or told[0] != setpoint_v:
             self._module.setpoint = round(setpoint_v, 3)
         if told is None or told[1] != proportional:
             self._module.proportional_gain = proportional
-        self._module.integral_gain = integral
-        if told is None:
+        if told is None or told[2] != integral:
+            self._module.integral_gain = integral
+        if self._manual_v is not None:
             self._module.close_loop()
-        self._manual_v, self._told = None, (setpoint_v, proportional)
+        self._manual_v, self._told = None, (setpoint_v, proportional, integral)
 
     def setting(self) -> ServoSetting | None:
         """Return set point and gain of a module that is closed as an integrator within our limits; None of another."""
@@ -159,7 +160,6 @@ class BoundServo:
         Raises `LimitError` before anything moves, `Refused` with the loop left open.
         """
         self._limit.check(volts)
-        told = self._told
         self.hold()
         assert self._manual_v is not None
         while self._manual_v != volts:
@@ -173,11 +173,16 @@ class BoundServo:
         if errors:
             raise Refused(self.name, f"a step of the hop was refused ({', '.join(map(str, errors))})", command="MOUT")
         self._module.close_loop()
-        self._manual_v, self._told = None, told
+        self._manual_v = None
 
     def output_v(self) -> float:
-        """Return the output in V, read from the module; its monitor is up to half a second old."""
-        return float(self._module.output)
+        """Return the output in V: that of a closed loop read from the module, whose monitor is up to half a second
+        old."""
+        return float(self._module.output) if self._manual_v is None else self._manual_v
+
+    def forget_conditions(self) -> None:
+        """Forget what the module latched, so that the next state tells what happened since."""
+        self._module.latched_conditions  # noqa: B018
 
     def state(self) -> ServoState:
         """Return the state as the module reports it."""

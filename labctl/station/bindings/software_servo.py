@@ -223,6 +223,11 @@ class SoftwareServo:
         self._ramp_to(volts)
         self.close_loop(self._setpoint_v, self._gain_per_s)
 
+    def forget_conditions(self) -> None:
+        """Forget what happened to the input and at the limits."""
+        with self._lock:
+            self._was_overloaded = self._was_at_limit = False
+
     def setting(self) -> ServoSetting | None:
         """Return None: a loop of this program does not outlive it, so there is none to take over."""
         return None

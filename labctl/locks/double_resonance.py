@@ -188,9 +188,8 @@ class DoubleResonanceSearch:
         if missed > VISIT_LINEWIDTHS:
             self.oven.go(forecast_c.value, quick=True)
         self._hold(walk)
-        try:
-            _, level = self._see()
-        except AnalysisRefused:
+        level = self._seen_again()
+        if level is None:
             self.tell(f"At {forecast_c.value:.2f} degC the seed shows no parametric gain.")
             return [Place(forecast_c, None)]
         self.tell(
@@ -229,6 +228,17 @@ class DoubleResonanceSearch:
         """Return whether the length still is on the fringe on which it was closed."""
         peak_v = self._held_peak_v
         return self.cavity.servo.state().closed and transmission_v(self.cavity) > HELD_SHARE * peak_v
+
+    def _seen_again(self) -> SeedLevel | None:
+        """Return what the seed says here, None where it shows no gain in any of some scans: a knock spoils one, and the
+        place would be passed over for good."""
+        for _ in range(TRIES):
+            try:
+                return self._see()[1]
+            except AnalysisRefused:
+                if not self._held():
+                    self._hold(self._look())
+        return None
 
     def _see(self, scans: int = 1) -> tuple[float, SeedLevel]:
         """Scan the pump phase and return the temperature meanwhile and the seed taken apart.

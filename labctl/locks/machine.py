@@ -22,6 +22,7 @@ BAD_TO_CONFIRM: Final = 2  # bad readings in a row before the closer look that d
 READINGS_TO_LOCK: Final = 10
 READINGS_OF_LIGHT: Final = 5
 NEW_SHARE: Final = 0.1  # of a window in the residual that is remembered
+MOST_GROWTH: Final = 1.5
 BRIGHTER: Final = 1.15  # over the light at lock
 HOPPED_READINGS: Final = 3
 FAILED_LOOKS: Final = 2  # in a row, before an instrument counts as gone
@@ -312,8 +313,9 @@ class LoopMachine:
             self._confirm(verdict.reason)
             return False
         if not math.isnan(verdict.residual):
+            new = min(verdict.residual, MOST_GROWTH * self.residual_at_lock)  # a knock is no residual
             self.residual_at_lock = math.hypot(
-                math.sqrt(1.0 - NEW_SHARE) * self.residual_at_lock, math.sqrt(NEW_SHARE) * verdict.residual
+                math.sqrt(1.0 - NEW_SHARE) * self.residual_at_lock, math.sqrt(NEW_SHARE) * new
             )
         if sum(reading.witness for reading in self.readings) > BRIGHTER * len(self.readings):
             self._confirm()  # more light than at lock: what is little is measured against that

@@ -95,6 +95,7 @@ class LengthLock(ServoLoop):
         off = abs(error_v / (self.calibration.slope * self.calibration.width_v))
         if off > HELD_ERROR_LINEWIDTHS:
             return Verdict(False, f"{self.name}: sits {off:.2f} linewidths off its resonance.")
+        self.servo.forget_conditions()
         verdict = judge_actuator(self.name, self._closer_look())
         if verdict.locked:
             self.calibration = replace(self.calibration, monitor_v=monitor_v)

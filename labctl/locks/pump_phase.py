@@ -74,6 +74,7 @@ class PumpPhaseLock(ServoLoop):
         share = seed_v / self.calibration.acquired_v
         if not share > HELD_SHARE:
             return Verdict(False, f"{self.name}: the seed is at {100 * share:.0f} % of that at lock.")
+        self.servo.forget_conditions()
         state, limit_v = self.servo.state(), self.servo.output_limit_v
         if abs(state.error_v) > HELD_ERROR * abs(self.calibration.error_v):
             return Verdict(False, f"{self.name}: its error signal is at {state.error_v:+.3f} V.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,13 +33,21 @@ def short_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_night(short_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a short night that ended as it should; nobody may change it."""
+    """The folder of a short night that ended as it should; nobody may change it. The processes of one test run share
+    it; two that want it at once each make one."""
+    note = tmp_path_factory.getbasetemp().parent / f"finished-night-{os.environ.get('PYTEST_XDIST_TESTRUNUID', '')}"
+    if note.exists():
+        return Path(note.read_text(encoding="utf-8"))
     runs = tmp_path_factory.mktemp("night")
     done = run_labctl("overnight", "--recipe", short_recipe, "--runs", runs, "--no-report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Run complete, 15 of 15 steps." in done.stdout
     assert "of lab time in" in done.stdout
     (folder,) = [path for path in runs.iterdir() if path.is_dir()]
+    if "PYTEST_XDIST_TESTRUNUID" in os.environ:
+        written = runs / "note"
+        written.write_text(str(folder), encoding="utf-8")
+        written.replace(note)
     return folder
 
 

@@ -63,8 +63,8 @@ def tapped_read(tap: Tap) -> Any:
     return read
 
 
-def bytes_of_a_night(folder: Path, seed: int) -> tuple[str, int]:
-    """Return the digest of all traffic and how many pieces there were."""
+def bytes_of_a_night(folder: Path, seed: int) -> tuple[str, int, bytes]:
+    """Return the digest of all traffic, how many pieces there were, and the file of the results."""
     folder.mkdir()
     recipe = folder / "recipe.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
@@ -75,12 +75,13 @@ def bytes_of_a_night(folder: Path, seed: int) -> tuple[str, int]:
     ):
         done = run_labctl("overnight", "--recipe", recipe, "--runs", folder / "runs", "--seed", seed, "--no-report")
     assert "Run complete" in done.stdout, done.stdout + done.stderr
-    return tap.heard.hexdigest(), tap.count
+    (results,) = (folder / "runs").glob("*/results.json")
+    return tap.heard.hexdigest(), tap.count, results.read_bytes()
 
 
 def test_the_same_seed_puts_the_same_bytes_on_the_wires(tmp_path: Path) -> None:
     first, second = bytes_of_a_night(tmp_path / "first", 3), bytes_of_a_night(tmp_path / "second", 3)
     other = bytes_of_a_night(tmp_path / "other", 4)
     assert first == second
-    assert first[0] != other[0]
+    assert first[0] != other[0] and first[2] != other[2]
     assert first[1] > 5000

@@ -86,6 +86,7 @@ def test_every_trace_says_how_it_was_taken(finished: Path) -> None:
         assert {"sidedness", "effective_averages", "enbw_hz"} <= trace.conventions.keys(), trace.name
 
 
+@pytest.mark.slow  # short nights of one seed are compared always, by the bytes on their wires
 def test_one_seed_gives_one_file(finished: Path, short_recipe: Path, tmp_path: Path) -> None:
     again = night(short_recipe, tmp_path / "again", "--seed", "1", "--log-traffic", "lo1", "--log-traffic", "analyzer")
     assert again.returncode == 0, again.stderr

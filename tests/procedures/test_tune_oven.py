@@ -191,6 +191,7 @@ def test_a_station_that_lacks_what_it_takes_is_told(missing: str, tuned: Tuned) 
         station.file = whole
 
 
+@pytest.mark.slow
 def test_a_second_crystal_is_tuned_as_well() -> None:
     done = Tuned.make(15)
     require_tuned(done)

@@ -41,6 +41,11 @@ class OutputDrift:
             return 0.0
         return sum((at - mean_t) * (volts - mean_v) for at, volts in self._looks) / spread
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether there were looks enough."""
+        return len(self._looks) >= FEWEST
+
     def expected_v(self, at: float) -> float:
         """Return where the output would be at lab time `at`, going on from the last look; nan before the first."""
         if not self._looks:

@@ -18,6 +18,9 @@ from labctl.locks.states import FOLLOWS, LONGEST_S, Acquisition, LockState, Reac
 from labctl.station.clock import Clock
 
 WINDOW: Final = 10  # readings
+# Between two looks at an output: a serial servo takes some ten milliseconds for one.
+OFTEN_S, SELDOM_S = 2.0, 5.0
+EASY_MARGIN, EASY_S = 0.4, 60.0  # of half the range, and to the rail by its drift: nothing happens soon
 BAD_TO_CONFIRM: Final = 2  # bad readings in a row before the closer look that decides
 READINGS_TO_LOCK: Final = 10
 READINGS_OF_LIGHT: Final = 5
@@ -85,6 +88,7 @@ class LoopMachine:
         self.last: Reading | None = None
         self.readings: deque[Reading] = deque(maxlen=WINDOW)
         self.unwinds = 0
+        self.poll_at = 0.0  # when its output is to be looked at again
         self._clock = clock
         self._tell = tell
         self._on_loss = on_loss
@@ -204,6 +208,9 @@ class LoopMachine:
             self.drift.forget()
         self.drift.note(at, output_v)
         self._looked_at_output = True
+        to_rail_s = self.drift.time_to_rail_s(self.actuator.low_v, self.actuator.high_v)
+        at_ease = self.drift.is_known and self.actuator.margin > EASY_MARGIN and to_rail_s > EASY_S
+        self.poll_at = at + (SELDOM_S if at_ease else OFTEN_S)
 
     def decide(self, parents: Parents, floor: Floor) -> None:
         """Go on to the state that the looks call for."""
@@ -469,6 +476,7 @@ class LoopMachine:
         self.readings.clear()
         self.drift.forget()
         self.actuator = None
+        self.poll_at = 0.0
         self._bad_in_a_row = 0
         self._looks = 0
 

@@ -151,7 +151,8 @@ class CavityLock:
         top_v = self._dither.look()
         share, error = self._share(top_v), self.error_m / self.linewidth_m
         if not share > HELD_SHARE:
-            return Verdict(False, f"{self.name}: its light is at {100 * share:.0f} % of that at lock.")
+            shown = 0.0 if math.isnan(share) else share  # two dark sides have no top between them
+            return Verdict(False, f"{self.name}: its light is at {100 * shown:.0f} % of that at lock.")
         if not abs(error) <= self.tolerance.largest_error:
             return Verdict(False, f"{self.name}: is {error:+.2f} linewidths from resonance.", abs(error))
         self._remember(replace(self.calibration, top_v=top_v))

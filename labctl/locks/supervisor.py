@@ -22,12 +22,12 @@ from labctl.station.clock import Clock, Registration
 
 PERIOD_S: Final = 0.1
 SLICE_S: Final = 0.1  # of lab time a tick for acquisitions, so that the other loops are looked at
-POLL_S: Final = 2.0  # between two looks at the output of one loop: a serial servo takes some ten milliseconds
 EVIDENCE_AFTER_S: Final = 5.0
 LONGEST_EVIDENCE_S: Final = 60.0
 RELOCKS_PER_HOUR: Final = 10
 SETTLED: Final = frozenset({LockState.LOCKED, LockState.STALLED, LockState.FAULT, LockState.OFF})
-BUSY: Final = frozenset({LockState.SUSPECT, LockState.VERIFY, LockState.UNWIND, LockState.RELOCK})
+DOUBT_S: Final = 0.05  # to the second look, which decides with the closer one that follows it
+BUSY: Final = frozenset({LockState.VERIFY, LockState.UNWIND, LockState.RELOCK})
 ALL_LOCKED: Final = Parents(True)
 IN_DOUBT: Final = Parents(True, suspect=True)
 LOOK_S: Final = 0.2  # between two looks of those who wait for a lock
@@ -90,7 +90,6 @@ class Supervisor:
         self._registration: Registration | None = None
         self._watches: list[LockWatch] = []
         self._pending: deque[Loss] = deque()
-        self._polled = 0
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
@@ -232,9 +231,9 @@ class Supervisor:
     # ---- watching ---------------------------------------------------------------------------------------------------
 
     def watch(self, names: Sequence[str], *, quiet: bool = True) -> LockWatch:
-        """Return a watch on loops, from now until it is closed; while it is `quiet` fringes are hopped only where a
-        rail is near."""
-        watch = LockWatch(names, self._clock, self._forget_watch, self._require_running, quiet)
+        """Return a watch on loops and all that they need, from now until it is closed; while it is `quiet` fringes are
+        hopped only where a rail is near."""
+        watch = LockWatch(self.with_needs(names), self._clock, self._forget_watch, self._require_running, quiet)
         with self._guard:
             self._watches.append(watch)
             self.start()
@@ -278,7 +277,9 @@ class Supervisor:
                 self._registration.period_s = self._next_period_s()
 
     def _next_period_s(self) -> float:
-        """Return when to look again: sooner while a loop is in doubt or on its way."""
+        """Return when to look again: sooner while a loop is on its way, and at once where one is in doubt."""
+        if any(machine.state is LockState.SUSPECT for machine in self._machines.values()):
+            return min(DOUBT_S, self._period_s)
         busy = any(machine.is_acquiring or machine.state in BUSY for machine in self._machines.values())
         return min(PERIOD_S, self._period_s) if busy else self._period_s
 
@@ -290,12 +291,10 @@ class Supervisor:
             machine.look()
 
     def _poll_outputs(self, now: float) -> None:
-        """Look at one output after the other, each once in `POLL_S`."""
-        machines = list(self._machines.values())
-        due = int(now / POLL_S * len(machines))
-        for index in range(max(self._polled + 1, due - len(machines) + 1), due + 1):
-            machines[index % len(machines)].poll()
-        self._polled = due
+        """Look at the outputs that are due, one a tick: those that drift or stand near a rail more often."""
+        due = [machine for machine in self._machines.values() if machine.poll_at <= now and machine.is_locked]
+        if due:
+            min(due, key=lambda machine: machine.poll_at).poll()
 
     def _parents(self, name: str) -> Parents:
         parents = ALL_LOCKED

@@ -12,7 +12,7 @@ from labctl.errors import ConfigurationError, LockError, NoReply
 from labctl.locks.ladder import FIRST_TRIES, LADDER, RelockBudget
 from labctl.locks.losses import Loss
 from labctl.locks.states import ACQUIRING, FOLLOWS, LockState
-from labctl.locks.supervisor import PERIOD_S, Supervisor
+from labctl.locks.supervisor import DOUBT_S, PERIOD_S, Supervisor
 from labctl.station.clock import SimulatedClock
 
 DETECTED_S = 0.5
@@ -121,7 +121,8 @@ def test_one_bad_look_loses_nothing_but_data_of_that_moment(
     with up.watch(["lo1", "lo2"]) as watch:
         clock.sleep(20.0)
         chain[2].error = 0.8
-        clock.sleep(PERIOD_S)
+        while up.machines["lo2"].state is LockState.LOCKED:
+            clock.sleep(0.2 * DOUBT_S)
         assert up.machines["lo2"].state is LockState.SUSPECT
         chain[2].error = 0.0
         clock.sleep(20.0)

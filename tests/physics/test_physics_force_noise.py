@@ -100,7 +100,7 @@ def test_budget_adds_up(detuning_hz: float, squeezed: float, dark: float) -> Non
     assert budget.total == pytest.approx(sum(parts))
     assert budget.imprecision == pytest.approx(squeezed * coherent.imprecision)
     assert budget.dark == pytest.approx(dark * coherent.imprecision)
-    assert budget.total[1] >= budget.total[0] * (1.0 - 1e-12)
+    assert budget.total[1] >= budget.total[0] * (1.0 - 1e-9)  # sums of terms that differ by many orders
     assert budget.back_action[0] < 1e-9 * budget.thermal[0]
 
 

@@ -3,9 +3,9 @@
 What every loop is: `loop` (what it offers), `states` (and which may follow which), `quality` (the verdict on a
 window).
 
-Kinds of loop: `servo_loop`, on which stand `homodyne`, `opa_length` and `pump_phase`; `sensor_cavity`, on
-`cavity_scan`, `dither` and `dithering`; `unwinding` (fringes that are as good). `loops` and `cavity_loops` build them
-from a station.
+Kinds of loop: `servo_loop`, on which stand `opa_length` and, by `turning_loop`, `homodyne` and `pump_phase`;
+`sensor_cavity`, on `cavity_scan`, `dither` and `dithering`; `unwinding` (fringes that are as good). `loops` and
+`cavity_loops` build them from a station.
 
 Supervision: `supervisor` (all loops, ten times a second), `machine` (one of them), `ladder` (what a lost one tries,
 and its budget), `drift`, `watch` (which samples may be believed), `locked_time`, `onlooker` (looks and touches

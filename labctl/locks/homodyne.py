@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from labctl.errors import LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe, levels_of_turning_fringe
 from labctl.locks.loop import Capabilities, Reading, Tolerance
-from labctl.locks.servo_loop import SETTLE_S, ServoLoop
+from labctl.locks.servo_loop import SETTLE_S
 from labctl.locks.states import Acquisition, LockState, Reach, Step
-from labctl.locks.unwinding import TURN_RAD, RangeOfFringes
+from labctl.locks.turning_loop import TurningLoop
+from labctl.locks.unwinding import RangeOfFringes
 from labctl.station.clock import Clock
 from labctl.station.roles import Monitor, Servo, ServoSetting
 
@@ -25,7 +26,6 @@ CENTRE_SHARE = 0.35  # start within this share of the range, so that drift has r
 ON_SLOPE = 0.4  # engage where the normalised signal is below this
 APPROACH_STEPS = 12
 NEAR_QUADRATURE_RAD = 0.05
-GUARD_SHARE = 0.75  # of the range: beyond it a loop is closed anew in the middle
 ENGAGED_READINGS = 5
 ENGAGED_RMS = 0.5  # of the amplitude; a free fringe has 0.71
 
@@ -63,7 +63,7 @@ class FringeCalibration:
         return RangeOfFringes(self.turn_rad_per_v, self.bow_rad_per_v2)
 
 
-class HomodyneLock(ServoLoop):
+class HomodyneLock(TurningLoop):
     """One loop: scan and fit, approach the chosen zero, close at low gain, raise it.
 
     `quadrature` is +1 for +pi/2 (the signal falls with phase there) and -1 for -pi/2. Phase grows with the servo
@@ -89,9 +89,8 @@ class HomodyneLock(ServoLoop):
         return Reading(self._clock.now(), -self.quadrature * math.asin(u), math.nan)
 
     @property
-    def period_v(self) -> float:
-        """Return the output of one turn of phase, in V."""
-        return math.inf if self.calibration is None else TURN_RAD / abs(self.calibration.turn_rad_per_v)
+    def _range(self) -> RangeOfFringes | None:
+        return None if self.calibration is None else self.calibration.range
 
     def remembered(self) -> Mapping[str, float]:
         """Return the calibration."""
@@ -115,10 +114,7 @@ class HomodyneLock(ServoLoop):
             target = yield from self._calibrated(1 if reach is Reach.NEARBY and self.calibration else SCANS)
             yield from self._approach(target)
         assert self.calibration is not None
-        output_v = self.servo.output_v()
-        centred_v = self.calibration.range.centred(output_v, self._guard_v())
-        if centred_v != output_v:
-            self.servo.set_output(centred_v)
+        centred_v = self._centre()
         yield from self._close(self._lock_point_at(centred_v, self.calibration), at_once=reach is Reach.HERE)
 
     def _calibrated(self, scans: int) -> Generator[Step, None, float]:
@@ -213,15 +209,3 @@ class HomodyneLock(ServoLoop):
                 f"{self.name}: the loop did not take hold: the fringe moves by {rms:.2f} of its amplitude.",
                 remedy="Look at the error signal: light, polarity, gain.",
             )
-
-    # ---- unwinding --------------------------------------------------------------------------------------------------
-
-    def unwinding(self, output_v: float) -> Acquisition:
-        """Return the steps to the equivalent point nearest to the middle: open, hop whole fringes, close."""
-        if self.calibration is None:
-            raise LockError(f"{self.name}: never calibrated.", remedy="Lock it first.")
-        self.servo.hop(self.calibration.range.nearest_to_middle(output_v))
-        yield Step(LockState.UNWIND)
-
-    def _guard_v(self) -> float:
-        return GUARD_SHARE * self.servo.output_limit_v

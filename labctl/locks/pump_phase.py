@@ -10,12 +10,12 @@ import numpy as np
 
 from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe
-from labctl.locks.homodyne import GUARD_SHARE
 from labctl.locks.loop import Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge_actuator
-from labctl.locks.servo_loop import OPENED, SETTLE_S, ServoLoop
+from labctl.locks.servo_loop import OPENED, SETTLE_S
 from labctl.locks.states import Acquisition, LockState, Reach, Step
-from labctl.locks.unwinding import TURN_RAD, RangeOfFringes
+from labctl.locks.turning_loop import TurningLoop
+from labctl.locks.unwinding import RangeOfFringes
 from labctl.station.clock import Clock
 from labctl.station.roles import Monitor, Servo, ServoSetting
 
@@ -49,7 +49,7 @@ class PumpPhaseCalibration:
         return RangeOfFringes(self.turn_rad_per_v, self.bow_rad_per_v2)
 
 
-class PumpPhaseLock(ServoLoop):
+class PumpPhaseLock(TurningLoop):
     """Scan the pump phase, find where the seed is amplified, learn the error signal's slope there, and close the
     servo."""
 
@@ -84,9 +84,8 @@ class PumpPhaseLock(ServoLoop):
         return Verdict(True)
 
     @property
-    def period_v(self) -> float:
-        """Return the output of one turn of phase, in V."""
-        return math.inf if self.calibration is None else TURN_RAD / abs(self.calibration.turn_rad_per_v)
+    def _range(self) -> RangeOfFringes | None:
+        return None if self.calibration is None else self.calibration.range
 
     def remembered(self) -> Mapping[str, float]:
         """Return the calibration."""
@@ -106,10 +105,7 @@ class PumpPhaseLock(ServoLoop):
 
     def _acquiring(self, reach: Reach) -> Acquisition:
         if reach is Reach.HERE and self.calibration is not None:
-            output_v = self.servo.output_v()
-            top_v = self.calibration.range.centred(output_v, GUARD_SHARE * self.servo.output_limit_v)
-            if top_v != output_v:
-                self.servo.set_output(top_v)
+            top_v = self._centre()
             needed_v = HELD_SHARE * self.calibration.acquired_v
             readings = FEW_READINGS
         else:
@@ -186,10 +182,3 @@ class PumpPhaseLock(ServoLoop):
             at=self._clock.now(),
         )
         self.servo.set_output(top_v)
-
-    def unwinding(self, output_v: float) -> Acquisition:
-        """Return the steps to the equivalent point nearest to the middle: open, hop whole turns, close."""
-        if self.calibration is None:
-            raise LockError(f"{self.name}: never calibrated.", remedy="Lock it first.")
-        self.servo.hop(self.calibration.range.nearest_to_middle(output_v))
-        yield Step(LockState.UNWIND)

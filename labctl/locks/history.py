@@ -27,8 +27,10 @@ class LoopHistory:
         self._times: deque[float] = deque(maxlen=rows)
         self._rows: deque[list[tuple[float, float, float, LockState]]] = deque(maxlen=rows)
 
-    def __len__(self) -> int:
-        return len(self._times)
+    @property
+    def last_at(self) -> float:
+        """Return the lab time of the last row; nan before the first."""
+        return self._times[-1] if self._times else math.nan
 
     def note(self, now: float, machines: Iterable[LoopMachine]) -> None:
         """Add what the machines saw and where they are."""

@@ -405,7 +405,9 @@ class Station:
         self._driver(instrument).stop()
 
     def _relax_servo(self, name: str) -> None:
-        self.servos[name].set_output(0.0)
+        servo = self.servos[name]
+        servo.hold()  # also where somebody closed it at its front panel
+        servo.set_output(0.0)
 
     def _relax_piezo(self, name: str) -> None:
         self.piezos[name].ramp_to(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -208,3 +209,16 @@ def test_a_locked_loop_is_held_without_a_bump_and_stays_there(bench: Bench) -> N
     assert not bench.station.servos["opa_length"].state().closed
     bench.station.servos["opa_length"].hold()  # nothing happens to an open loop
     assert twin.output_volts() == held_v
+
+
+@pytest.mark.parametrize("way", ["hold", "make safe"])
+def test_a_loop_that_somebody_closed_at_the_front_panel_is_opened(bench: Bench, way: str) -> None:
+    servo, twin = bench.station.servos["lo2"], bench.servo("lo2")
+    servo.set_output(0.5)
+    twin.apply(replace(twin.settings, closed=True))
+    if way == "hold":
+        servo.hold()
+    else:
+        assert bench.station.make_safe() == []
+        assert twin.output_volts() == 0.0
+    assert not twin.settings.closed

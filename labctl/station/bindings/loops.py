@@ -106,8 +106,8 @@ class BoundServo:
 
     def hold(self) -> None:
         """Open the loop where it is."""
-        if self._manual_v is None:
-            self._manual_v = self._module.open_loop()
+        # Asked of the module each time: somebody may have closed it at its front panel.
+        self._manual_v = self._module.open_loop()
 
     def close_loop(self, setpoint_v: float, integral_gain_per_s: float) -> None:
         """Integrate with a signed gain in 1/s from the present output on.

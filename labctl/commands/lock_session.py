@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final, Protocol
 
 from labctl.commands.expected_squeezing import ExpectedSqueezing, expected_squeezing
 from labctl.commands.lock_table import LoopRow, rows_of
+from labctl.commands.signals import on_signals
 from labctl.commands.stations import default_station
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.toml_reading import load_station
@@ -135,14 +134,10 @@ def lock_session(
 def stopped_by_signals(stop: StopRequest) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) in the block ask for a stop, and the second abort."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
+    def ask_or_abort() -> None:
         if stop.asked():
             raise KeyboardInterrupt
         stop.ask()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_signals(ask_or_abort):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

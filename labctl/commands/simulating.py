@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from labctl.commands.signals import on_signals
 from labctl.commands.stations import default_station, on_simulated_table
 from labctl.configuration.served_station import write_served_station
 from labctl.configuration.station_file import SimulatedBackend, StationFile
@@ -41,7 +39,7 @@ def serve_table(
     ) as server:
         if write_station is not None:
             write_served_station(write_station, path, server.addresses, speed)
-        with _stopped_by_signals(server):
+        with on_signals(server.stop):
             tell = _print_json if as_json else _print_table
             tell(file, server.addresses, speed, write_station)
             server.serve()
@@ -85,18 +83,3 @@ def _faults(file: StationFile) -> list[str]:
 
 def _warn(text: str) -> None:
     typer.echo(f"labctl: {text}", err=True)
-
-
-@contextmanager
-def _stopped_by_signals(server: TableServer) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the service as something that was asked for."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        server.stop()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

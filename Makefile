@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all test-x11 soak check bench clean
 
 demo: .venv/demo-installed
 	$(BIN)/labctl overnight
@@ -14,6 +14,15 @@ test: .venv/test-installed
 # The long statistical checks too, which `make test` runs in a reduced form.
 test-all: .venv/test-installed
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The screens on an X server, as on a desk; `make test` draws them into memory.
+test-x11: .venv/test-installed
+	QT_QPA_PLATFORM=xcb xvfb-run -a -s '-screen 0 3840x2160x24' $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/dashboard
+
+# Memory of a dashboard that is fed at 50 Hz; an hour with MINUTES=60.
+MINUTES ?= 10
+soak: .venv/test-installed
+	QT_QPA_PLATFORM=offscreen $(BIN)/python tests/benchmarks/soak_dashboard.py --minutes $(MINUTES)
 
 # Formatting, lint and types.
 check: .venv/test-installed

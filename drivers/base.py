@@ -61,6 +61,8 @@ class Driver(Instrument):  # type: ignore[misc]
     __getattribute__ = object.__getattribute__
 
     adapter: Any
+    exchanges: int
+    last_error: tuple[float, str]
 
     tells_late_replies_apart: ClassVar[bool] = False
     """True where the protocol marks which question a reply answers, or the driver asks for a mark after silence."""
@@ -69,6 +71,8 @@ class Driver(Instrument):  # type: ignore[misc]
     """Names of properties, channels' too, that move light, heat, voltage or a stage: never put back behind anybody."""
 
     def __init__(self, adapter: Any, name: str, **kwargs: Any) -> None:
+        self.__dict__["exchanges"] = 0  # with the instrument, since it was opened
+        self.__dict__["last_error"] = (0.0, "")  # wall time (s since the epoch) and sentence; "" none yet
         self._transaction = threading.RLock()
         self._out_of_step = False
         self._reply_is_missing = False

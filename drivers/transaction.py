@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any
 
@@ -40,12 +41,23 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         driver = self._driver
+        state = driver.__dict__
         try:
             if error is not None:
+                self._note(error)
                 self._tell(error)
+        except Exception as told:
+            self._note(told)
+            raise
         finally:
-            driver.__dict__["_command_in_hand"] = self._outer
+            state["_command_in_hand"] = self._outer
+            state["exchanges"] += not self._outer
             driver._transaction.release()
+
+    def _note(self, error: BaseException) -> None:
+        """Keep the last error, for who looks after the instrument."""
+        if isinstance(error, Exception):
+            self._driver.__dict__["last_error"] = (time.time(), str(error))
 
     def _tell(self, error: BaseException) -> None:
         """Raise what an error of the link means; return for all others."""

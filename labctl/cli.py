@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from labctl.commands.analyse import analyse_app
+from labctl.commands.bus_commands import register
 from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
 from labctl.errors import ConfigurationError, LabError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(analyse_app, name="analyse")
+register(app)
 
 
 StationArgument = Annotated[Path | None, typer.Argument(help="Station file; the simulated table if none is given.")]
@@ -61,12 +63,15 @@ def overnight(
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report at the end.")] = True,
     fault: FaultOption = None,
     log_traffic: TrafficOption = None,
+    bus: Annotated[bool, typer.Option("--bus/--no-bus", help="Let screens see and command the run.")] = True,
 ) -> None:
     """Run a recipe from a cold table to a report."""
     from labctl.commands.nights import overnight_run
 
     raise typer.Exit(
-        overnight_run(station, recipe, runs, seed, scenario, report, fault or (), log_traffic=log_traffic or ())
+        overnight_run(
+            station, recipe, runs, seed, scenario, report, fault or (), log_traffic=log_traffic or (), bus=bus
+        )
     )
 
 
@@ -267,6 +272,7 @@ def report(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Set what was true of a simulated table beside the estimates.")
     ] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Write its figures as PNG files too.")] = False,
 ) -> None:
     """Write the report of a run: one HTML file that stands alone."""
     from labctl.report.html import write_report
@@ -277,7 +283,7 @@ def report(
         from labctl.commands.revealing import revelation_of
 
         revelation = revelation_of(folder)
-    typer.echo(str(write_report(folder, output, revelation)))
+    typer.echo(str(write_report(folder, output, revelation, figures=figures)))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from labctl.physics.homodyne import fringe_amplitude_a
 from labctl.spectra.estimate import Estimate
 from labctl.store.records import NamedResult
 from procedures.base import LabProcedure
+from procedures.shown_curves import show_alignment
 from procedures.traces import open_beams
 
 AXES = ("pitch", "yaw")
@@ -57,6 +58,8 @@ class AlignSensor(LabProcedure):
         axes = self._axes()
         self.ensure_locked(self.on_bench.loops.source)
         open_beams(self)
+        self._axes_turned = axes
+        self._looks: list[tuple[int, int, float]] = []
         with self._open_loop(loop):
             search = Search(
                 self._objective(loop),
@@ -171,6 +174,9 @@ class AlignSensor(LabProcedure):
         self.event("info", f"A visibility of {visibility_of(found).value:.3f} was found after {search.moves} moves.")
 
     def _tell(self, moves: int, power: Estimate) -> None:
+        pitch, yaw = (axis.turned for axis in self._axes_turned)
+        self._looks.append((pitch, yaw, visibility_of(power).value))
+        show_alignment(self.on_bench, self.sensor, self._looks)
         self.row(lab_time=self.on_bench.clock.now(), moves=moves, visibility=visibility_of(power).value)
         self.progress(moves / (moves + 0.3 * TYPICAL_MOVES))
 
@@ -179,7 +185,7 @@ class AlignSensor(LabProcedure):
 
     def _hint(self, axis: str) -> StepHint:
         """Return what an earlier alignment found of the steps, a little less sure."""
-        known = self.on_bench.record.results()
+        known = self.on_bench.results()
         ratio, backlash = known.get(self._name(f"{axis}_step_ratio")), known.get(self._name(f"{axis}_backlash_steps"))
         if ratio is None or backlash is None:
             return StepHint()

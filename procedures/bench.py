@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from labctl.bus.spectra import Curve, LiveSpectrum
 from labctl.errors import StoreError
+from labctl.estimation.cross_spectrum import CrossSpectrum
 from labctl.locks.causes import explain
 from labctl.locks.locked_time import LoopTime
 from labctl.locks.loops import Loops, build_loops, build_supervisor
@@ -86,7 +88,11 @@ class Bench:
     record: Record
     loops: Loops
     supervisor: Supervisor
-    on_progress: Callable[[float], None] = lambda fraction: None
+    on_spectrum: Callable[[LiveSpectrum], None] | None = None  # who is shown what is being measured
+    shows_sweeps: bool = False  # whether a sweep is read while it goes on, for who looks
+    on_curve: Callable[[Curve], None] | None = None  # who is shown data with their fit
+    known: dict[str, NamedResult] = field(default_factory=dict)  # of earlier runs on this table
+    shot_and_dark: tuple[CrossSpectrum, CrossSpectrum] | None = None  # to which live spectra are shown
 
     def __post_init__(self) -> None:
         self.station.before_safe.append(self._stop_locking)
@@ -127,9 +133,13 @@ class Bench:
     def _stop_locking(self) -> None:
         self.supervisor.stop("The table was made safe.")
 
+    def results(self) -> dict[str, NamedResult]:
+        """Return the latest result of every name: of this run, else of an earlier one."""
+        return self.known | self.record.results()
+
     def result(self, name: str) -> NamedResult:
         """Return an earlier result. Raises `StoreError` that says which step gives it."""
-        found = self.record.results().get(name)
+        found = self.results().get(name)
         if found is None:
             raise StoreError(f"There is no result {name} yet.", remedy="Run the step that measures it first.")
         return found

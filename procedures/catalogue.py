@@ -12,6 +12,7 @@ from procedures.base import LabProcedure
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
+from procedures.live_spectra import LiveSpectra
 from procedures.lock_all import LockAll
 from procedures.lock_cavity import LockCavity
 from procedures.lock_homodyne import LockHomodyne
@@ -37,6 +38,7 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "joint_spectrum_analyzer": JointSpectrumAnalyzer,
     "joint_spectrum_digitizer": JointSpectrumDigitizer,
     "source_squeezing": SourceSqueezing,
+    "live_spectra": LiveSpectra,
 }
 
 

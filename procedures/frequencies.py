@@ -13,7 +13,7 @@ KEEP_AWAY_HZ = 4000.0  # about a hundred linewidths: the line is 100 dB/4e4 of i
 
 def resonances_hz(bench: Bench) -> list[float]:
     """Return each sensor's resonance in Hz: as measured in this run, else as the station file says."""
-    results = bench.record.results()
+    results = bench.results()
     return [
         results[f"sensor{n}.f0_hz"].value if f"sensor{n}.f0_hz" in results else sensor.resonance
         for n, sensor in enumerate(bench.station.file.sensors, start=1)

@@ -14,6 +14,7 @@ from labctl.spectra.estimate import Estimate, in_decibels
 from labctl.spectra.noise_reduction import clearance_db, shot_level, shot_normalise, subtract_dark
 from labctl.spectra.trace import Spectrum, Unit
 from procedures.base import LabProcedure
+from procedures.shown_curves import show_mode
 from procedures.traces import LOCKING_S, Share, block_beams, open_beams, sweep, take_trace, trace_s
 
 SEARCH_AVERAGES = 30
@@ -89,6 +90,7 @@ class IndividualSpectrum(LabProcedure):
         )
         self.keep(f"{prefix}.individual_db", in_decibels(floor))
         self.keep(f"{prefix}.clearance_db", clearance_db(shot, dark, band))
+        show_mode(self.on_bench, self.sensor, relative, fit)
         if fit.reason:
             self.event("warning", f"{prefix}: {fit.reason}")
         for frequency, value in zip(relative.frequency_hz, relative.values, strict=True):

@@ -68,7 +68,7 @@ class JointSpectrumAnalyzer(LabProcedure):
     def _resonances(self, kind: str, needs: Sequence[Loop]) -> None:
         """Take the sum across the resonance of each sensor, as in the paper's joint figure."""
         sensors = self.on_bench.station.file.sensors
-        results = self.on_bench.record.results()
+        results = self.on_bench.results()
         for number, sensor in enumerate(sensors, start=1):
             found = results.get(f"sensor{number}.f0_hz")
             centre = sensor.resonance if found is None else found.value

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
+from labctl.bus.spectra import Kind
 from labctl.errors import LockError
 from labctl.estimation.cross_spectrum import CrossSpectrum, CrossSpectrumAccumulator
 from labctl.estimation.network import (
@@ -22,6 +23,7 @@ from labctl.spectra.estimate import in_decibels
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
 from procedures.frequencies import exclusions, resonances_hz
+from procedures.shown_spectra import MatrixDisplay
 from procedures.traces import LOCKING_S, TRIES, Share, block_beams, open_beams
 
 BAND_MARGIN_HZ = 200e3  # noise is white there: more bins for the decibels
@@ -50,6 +52,7 @@ class JointSpectrumDigitizer(LabProcedure):
         """Raises `LockError`, or `AnalysisRefused` when the matrices do not carry the numbers."""
         bench = self.on_bench
         needs = [*bench.loops.source, *bench.loops.homodyne]
+        self._display = MatrixDisplay(bench, self.step_name, self.records)
         open_beams(self)
         signal = self._locked_matrix("signal", Share(0.0, 0.45), needs)
         block_beams(self, signal=True, local_oscillator=False)
@@ -57,6 +60,7 @@ class JointSpectrumDigitizer(LabProcedure):
         bench.station.shutters["local_oscillator"].close()
         dark = self._matrix("dark", max(10, round(DARK_SHARE * self.records)), Share(0.9, 1.0))
         open_beams(self)
+        self._display.show(signal, "psd")  # again: only now is it known how to re-phase it
         self._analyse(signal, shot, dark)
 
     def _locked_matrix(self, kind: str, share: Share, needs: Sequence[Loop]) -> CrossSpectrum:
@@ -65,11 +69,12 @@ class JointSpectrumDigitizer(LabProcedure):
             self.ensure_locked(needs)
             started_at = bench.clock.now()
             with bench.supervisor.watch([loop.name for loop in needs]) as watch:
-                matrix = self._accumulate(self.records, share, watch)
+                matrix = self._accumulate("psd", self.records, share, watch)
                 verdict = watch.verdict()
             self._keep_matrix(kind, matrix, started_at, verdict.locked, verdict.reason)
             if verdict.locked:
                 return matrix
+            self._display.show(matrix, "psd", valid=False, reason=verdict.reason)
             self.event("warning", f"Records of {kind} (try {attempt}) are invalid: {verdict.reason}")
         raise LockError(
             f"joint.matrix_{kind}: a lock was lost in each of {TRIES} tries.", remedy="See the events of the run."
@@ -77,12 +82,12 @@ class JointSpectrumDigitizer(LabProcedure):
 
     def _matrix(self, kind: str, records: int, share: Share) -> CrossSpectrum:
         started_at = self.on_bench.clock.now()
-        matrix = self._accumulate(records, share)
+        matrix = self._accumulate("shot" if kind == "shot" else "dark", records, share)
         self._keep_matrix(kind, matrix, started_at, True, "")
         return matrix
 
-    def _accumulate(self, records: int, share: Share, watch: LockWatch | None = None) -> CrossSpectrum:
-        """Return the matrix of all records, or of those before a lock was lost."""
+    def _accumulate(self, kind: Kind, records: int, share: Share, watch: LockWatch | None = None) -> CrossSpectrum:
+        """Return the matrix of all records, or of those before a lock was lost; it is shown as it grows."""
         digitizer = self.on_bench.station.digitizer
         found = resonances_hz(self.on_bench)
         band = (min(found) - self.margin, max(found) + self.margin)
@@ -95,6 +100,8 @@ class JointSpectrumDigitizer(LabProcedure):
             if accumulator is None:
                 accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
             accumulator.add(record)
+            if self._display.is_due or done + 1 == records:
+                self._display.show(accumulator.result(), kind)
             self.on_bench.clock.sleep(0.0)
             self.progress(share.start + (share.end - share.start) * (done + 1) / records)
         assert accumulator is not None

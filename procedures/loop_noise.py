@@ -17,6 +17,7 @@ from labctl.locks.loop import Verdict
 from labctl.physics.lock_tolerance import decibels_lost
 from labctl.store.records import ConventionValue, TraceRecord
 from procedures.base import LabProcedure
+from procedures.shown_curves import show_loop_noise
 from procedures.traces import TRIES, block_beams, open_beams
 
 NUMBER_STEP_RAD = 1e-5
@@ -104,6 +105,7 @@ class MeasureLoopNoise(LabProcedure):
                 found = diagnostics.measure(loop.calibration, detector)
                 verdict = watch.verdict()
             self._keep_spectrum("residual_psd", found.spectrum, verdict, started_at)
+            show_loop_noise(self.on_bench, loop.name, found.spectrum, verdict)
             self._keep_spectrum("error_psd", found.error, verdict, started_at)
             if verdict.locked:
                 return found

@@ -6,8 +6,8 @@ import platform
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,8 +24,18 @@ from labctl.store.failures import reported
 from labctl.store.lock_memory import LockKeeper, LockMemory
 from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, RunState, SettingValue
 from labctl.store.writer import RunWriter
-from procedures.bench import Bench
-from procedures.overnight import Listener, Outcome, RecipeRun, StopRequest, check_parameters, make_procedure
+from procedures.bench import Bench, MemoryRecord
+from procedures.overnight import (
+    Journal,
+    Listener,
+    Outcome,
+    RecipeRun,
+    StopRequest,
+    check_parameters,
+    make_procedure,
+)
+from procedures.step_queue import StepQueue
+from procedures.told_record import RecordListener, ToldRecord
 
 PACKAGES = ("labctl", "pymeasure", "pyvisa", "numpy", "scipy", "h5py", "h5netcdf", "pydantic")
 
@@ -51,6 +61,18 @@ class NightListener(Listener, Protocol):
         ...
 
 
+class Attendant(RecordListener, Protocol):
+    """Who attends to runs: is handed the bench and the queue before the first step, and all that is measured."""
+
+    def run_began(self, run_id: str, title: str, queue: StepQueue, stop: StopRequest) -> None:
+        """The run folder exists; steps begin now."""
+        ...
+
+    def run_ended(self, outcome: Outcome) -> None:
+        """The run is closed, or was given up."""
+        ...
+
+
 @dataclass(frozen=True)
 class NightResult:
     """Where the run is and how it ended; `lab_s` is its lab time in s."""
@@ -60,41 +82,111 @@ class NightResult:
     lab_s: float
 
 
-def run_night(plan: Plan, listener: NightListener, on_stop_request: Callable[[StopRequest], None]) -> NightResult:
-    """Run a plan. `on_stop_request` is handed the way to stop it.
+@dataclass
+class Table:
+    """A table in use: its link, the bench on its open station, and who keeps what its loops remember."""
+
+    link: Link
+    bench: Bench
+    keeper: LockKeeper | None = None
+
+    def take_over(self, runs: Path) -> None:
+        """Take over the loops that the hardware holds, as an earlier process remembered them in the folder `runs`, and
+        keep what this one will; nothing at a second call, or on a simulated table in this process, which was never
+        locked before."""
+        file = self.bench.station.file
+        if self.keeper is not None or isinstance(file.backend, SimulatedBackend):
+            return
+        memory = LockMemory.of(runs, file.station.name)
+        known = memory.load().as_of(self.bench.clock.now(), time.time(), file.backend.speed)
+        self.bench.supervisor.take_over(known.loops)
+        self.keeper = LockKeeper(memory, self.bench.clock, lambda: self.bench.supervisor, known)
+        self.keeper.start()
+
+
+@contextmanager
+def table_in_use(file: StationFile, pace: float = 0.0) -> Iterator[Table]:
+    """Open the instruments of a station for the block, and close their links afterwards; `pace` as in `link_to`.
+
+    Raises `ConnectionLost` before anything moves when instruments do not answer.
+    """
+    link = link_to(file, pace)
+    station = open_station(file, link)
+    table = Table(link, Bench.of(station, MemoryRecord()))
+    try:
+        yield table
+    finally:
+        if table.keeper is not None:
+            table.keeper.stop()
+        station.close()
+
+
+def run_night(
+    plan: Plan,
+    listener: NightListener,
+    on_stop_request: Callable[[StopRequest], None],
+    attend: Callable[[Table], AbstractContextManager[Attendant]] | None = None,
+) -> NightResult:
+    """Run a plan. `on_stop_request` is handed the way to stop it; `attend` is given the open table and returns who
+    attends to the run, from then until the table is left.
 
     Raises `ConnectionLost` before anything moves when instruments do not answer, `StoreError` when the run cannot
     be kept; the table is safe then and what was kept stays readable.
     """
     check_parameters(plan.steps)
-    link = link_to(plan.station)
-    station = open_station(plan.station, link)
-    started_at = station.clock.now()
+    with table_in_use(plan.station) as table, ExitStack() as attending:
+        attendant = None if attend is None else attending.enter_context(attend(table))
+        stop = StopRequest(table.bench.clock)
+        on_stop_request(stop)
+        return run_on(table, plan, StepQueue(plan.steps), listener, stop, attendant)
+
+
+def run_on(
+    table: Table,
+    plan: Plan,
+    queue: StepQueue,
+    listener: NightListener,
+    stop: StopRequest,
+    attendant: Attendant | None = None,
+) -> NightResult:
+    """Run the waiting steps of a queue on a table that is open, as one run on disk. Raises `StoreError`."""
+    bench, station = table.bench, table.bench.station
+    began_at = station.clock.now()
+    record_before = bench.record
+    writer = RunWriter.create(plan.runs, _manifest(plan, station))
+    record: Journal = writer if attendant is None else ToldRecord(writer, attendant)
+    outcome = Outcome(RunState.FAILED, "it was given up", "")
+    has_begun = False
     try:
-        writer = RunWriter.create(plan.runs, _manifest(plan, station))
-        try:
-            _keep_truth(link, writer)
-            bench = Bench.of(station, writer)
-            keeper = _take_over(plan, bench)
-            stop = StopRequest(station.clock)
-            on_stop_request(stop)
-            listener.night_began(writer.path, station, _expected_s(plan.steps, bench))
-            try:
-                outcome = _run(plan, bench, writer, listener, stop)
-            finally:
-                if keeper is not None:
-                    keeper.stop()
-            writer.finish(outcome.state, outcome.reason, outcome.coverage)
-        finally:
-            _keep_truth(link, writer, ended=True)
-            writer.close()
-        return NightResult(writer.path, outcome, station.clock.now() - started_at)
+        bench.record = record
+        _keep_truth(table.link, record, writer.path)
+        table.take_over(plan.runs)
+        expected_s = _expected_s(queue, bench)
+        listener.night_began(writer.path, station, expected_s)
+        if attendant is not None:
+            has_begun = True
+            attendant.run_began(writer.run_id, plan.title, queue, stop)
+        outcome = _run(plan, queue, bench, record, writer, listener, stop)
+        writer.finish(outcome.state, outcome.reason, outcome.coverage)
     finally:
-        station.close()
+        bench.record = record_before
+        _keep_truth(table.link, record, writer.path, ended=True)
+        writer.close()
+        if attendant is not None and has_begun:
+            attendant.run_ended(outcome)
+    return NightResult(writer.path, outcome, station.clock.now() - began_at)
 
 
-def _run(plan: Plan, bench: Bench, writer: RunWriter, listener: NightListener, stop: StopRequest) -> Outcome:
-    run = RecipeRun(plan.steps, bench, writer, listener, stop, leave_as_is=plan.leave_as_is)
+def _run(
+    plan: Plan,
+    queue: StepQueue,
+    bench: Bench,
+    record: Journal,
+    writer: RunWriter,
+    listener: NightListener,
+    stop: StopRequest,
+) -> Outcome:
+    run = RecipeRun(queue, bench, record, listener, stop, leave_as_is=plan.leave_as_is)
     try:
         return run.run()
     except StoreError as error:
@@ -111,32 +203,21 @@ def _run(plan: Plan, bench: Bench, writer: RunWriter, listener: NightListener, s
         raise
 
 
-def _take_over(plan: Plan, bench: Bench) -> LockKeeper | None:
-    """Take over the loops that the hardware holds, as an earlier run remembered them, and keep what this one will; a
-    simulated table in this process was never locked before."""
-    backend = plan.station.backend
-    if isinstance(backend, SimulatedBackend):
-        return None
-    memory = LockMemory.of(plan.runs, plan.station.station.name)
-    known = memory.load().as_of(bench.clock.now(), time.time(), backend.speed)
-    bench.supervisor.take_over(known.loops)
-    keeper = LockKeeper(memory, bench.clock, lambda: bench.supervisor, known)
-    keeper.start()
-    return keeper
-
-
-def _keep_truth(link: Link, writer: RunWriter, *, ended: bool = False) -> None:
+def _keep_truth(link: Link, record: Journal, run: Path, *, ended: bool = False) -> None:
     """Keep what is true of a simulated table beside what is measured on it; that this fails costs nobody a night."""
     try:
-        with reported("keep the truth of the simulated table", writer.path):
-            link.keep_truth(writer.path, write_durably, ended=ended)
+        with reported("keep the truth of the simulated table", run):
+            link.keep_truth(run, write_durably, ended=ended)
     except StoreError as error:
         with suppress(StoreError):  # the disk may be full: what is measured matters more
-            writer.add_event(EventRecord(link.clock.now(), "warning", "simulated table", str(error)))
+            record.add_event(EventRecord(link.clock.now(), "warning", "simulated table", str(error)))
 
 
-def _expected_s(steps: Sequence[Step], bench: Bench) -> dict[str, float]:
-    return {step.name: make_procedure(step.procedure, step.parameters, bench).expected_s() for step in steps}
+def _expected_s(queue: StepQueue, bench: Bench) -> dict[str, float]:
+    """Return the lab time of each waiting step by name, and note it in the queue."""
+    for queued in queue.waiting:
+        queued.expected_s = make_procedure(queued.step.procedure, queued.step.parameters, bench).expected_s()
+    return {queued.step.name: queued.expected_s for queued in queue.waiting}
 
 
 def _manifest(plan: Plan, station: Station) -> Manifest:

@@ -4,7 +4,7 @@ out."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,8 +18,11 @@ from procedures.asked_settings import SettingsKeeper, SettingsRecord
 from procedures.base import LabProcedure
 from procedures.bench import Bench, Record
 from procedures.catalogue import PROCEDURES
+from procedures.step_queue import QueuedStep, StepQueue
 
 HEALTH_PERIOD_S = 300.0
+PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
+WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
 REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
 
@@ -36,20 +39,28 @@ class Journal(Record, SettingsRecord, Protocol):
         ...
 
 
-class Listener(Protocol):
+class Follower(Protocol):
+    """Who follows one step."""
+
+    def step_progressed(self, step: Step, fraction: float) -> None:
+        """A step is this far, from 0 to 1."""
+        ...
+
+
+class Listener(Follower, Protocol):
     """Who watches a recipe run."""
 
     def step_began(self, step: Step, attempt: int) -> None:
         """A step starts."""
         ...
 
-    def step_progressed(self, step: Step, fraction: float) -> None:
-        """A step is this far, from 0 to 1."""
-        ...
-
     def step_ended(self, step: Step, state: StepState, reason: str) -> None:
         """A step ended, was skipped, or will be tried again."""
         ...
+
+
+class Skipped(LabError):
+    """The operator ended a step, and the run goes on with the next."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +93,13 @@ class StopRequest:
 class RecipeRun:
     """One run of the steps of a recipe on a bench.
 
-    With `leave_as_is` a table on which every step succeeded is left locked; otherwise it is made safe at the end.
+    With `leave_as_is` a table on which every step succeeded is left locked; otherwise it is made safe at the end. The
+    queue may be changed while it runs.
     """
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        queue: StepQueue,
         bench: Bench,
         journal: Journal,
         listener: Listener,
@@ -95,14 +107,13 @@ class RecipeRun:
         *,
         leave_as_is: bool = False,
     ) -> None:
-        self._steps = steps
+        self._queue = queue
         self._bench = bench
         self._journal = journal
         self._listener = listener
         self._stop = stop
         self._leave_as_is = leave_as_is
-        self._states: dict[str, StepState] = {step.name: StepState.WAITING for step in steps}
-        self._reasons: dict[str, str] = {}
+        self._ran: list[QueuedStep] = []
         self._settings = SettingsKeeper(bench.station, journal)
 
     def run(self) -> Outcome:
@@ -115,14 +126,13 @@ class RecipeRun:
         station = self._bench.station
         told_before, station.on_trouble = station.on_trouble, lambda name, text: self._event("warning", name, text)
         try:
-            for step in self._steps:
+            for queued in self._queue.waiting:
+                step = queued.step
                 self._journal.step(
                     StepRecord(step.name, step.procedure, StepState.WAITING, parameters=dict(step.parameters))
                 )
-            for step in self._steps:
-                if self._stop.asked():
-                    break
-                self._run_step(step)
+            while (following := self._next()) is not None:
+                self._run_step(following)
         finally:
             health.cancel()
             try:
@@ -134,6 +144,18 @@ class RecipeRun:
             raise failure
         return self._outcome(problems)
 
+    def _next(self) -> QueuedStep | None:
+        """Return the next step once the queue is not paused; None where none is left, or after a stop."""
+        while not self._stop.asked():
+            following = self._queue.take_next()
+            if following is not None:
+                self._ran.append(following)
+                return following
+            if not self._queue.waiting:
+                return None
+            self._bench.clock.sleep(PAUSED_LOOK_S)
+        return None
+
     def _keep_loop_times(self) -> StoreError | None:
         """Keep how long each loop was locked, and return what went wrong with that."""
         try:
@@ -144,20 +166,24 @@ class RecipeRun:
 
     def _leave(self) -> list[str]:
         """Make the table safe, unless it is to stay as it is and every step was done."""
-        if self._leave_as_is and all(state is StepState.DONE for state in self._states.values()):
+        steps = [*self._ran, *self._queue.waiting]  # not those of earlier runs from the same queue
+        if self._leave_as_is and all(queued.state in WELL_ENDED for queued in steps):
             return []
         problems = self._bench.station.make_safe()
         self._report_problems(problems)
         return problems
 
-    def _run_step(self, step: Step) -> None:
-        missing = [need for need in step.needs if self._states.get(need) is not StepState.DONE]
+    def _run_step(self, queued: QueuedStep) -> None:
+        step = queued.step
+        states = {other.step.name: other.state for other in self._queue.steps}
+        missing = [need for need in step.needs if states.get(need) is not StepState.DONE]
         if missing:
-            self._end(step, 1, StepState.SKIPPED, f"needs {', '.join(missing)}", None)
+            self._end(queued, StepState.SKIPPED, f"needs {', '.join(missing)}")
             return
         for attempt in range(1, step.retries + 2):
-            state, reason = self._attempt(step, attempt)
-            if state is not StepState.FAILED or self._stop.asked():
+            queued.attempt = attempt
+            state, reason = self._attempt(queued)
+            if state is not StepState.FAILED or self._stop.asked() or self._queue.must_skip(queued):
                 return
             if attempt <= step.retries:
                 self._event("warning", step.name, f"Try {attempt} failed and will be repeated: {reason}")
@@ -183,57 +209,56 @@ class RecipeRun:
             except LabError as error:  # the next try meets it again; the rest of the night must not end of it
                 self._event("error", "revival", str(error))
 
-    def _attempt(self, step: Step, attempt: int) -> tuple[StepState, str]:
-        clock = self._bench.clock
-        started_at = clock.now()
+    def _attempt(self, queued: QueuedStep) -> tuple[StepState, str]:
+        step = queued.step
+        queued.started_at, queued.ended_at = self._bench.clock.now(), None
+        queued.state, queued.fraction = StepState.RUNNING, 0.0
         self._settings.step = step.name
-        self._states[step.name] = StepState.RUNNING
-        self._journal.step(
-            StepRecord(
-                step.name, step.procedure, StepState.RUNNING, attempt, started_at, None, "", dict(step.parameters)
-            )
-        )
-        self._listener.step_began(step, attempt)
+        self._journal.step(_entry(queued))
+        self._listener.step_began(step, queued.attempt)
         try:
-            execute(step, self._bench, self._stop, self._listener)
+            execute(step, self._bench, self._stop, _Follower(queued, self._listener), self._skipping(queued))
             state, reason = StepState.DONE, ""
+        except Skipped as skipped:
+            state, reason = StepState.SKIPPED, str(skipped)
         except Stopped as stopped:
             state, reason = StepState.STOPPED, str(stopped)
         except StoreError:
-            self._states[step.name] = StepState.FAILED
+            queued.state = StepState.FAILED
             raise
         except LabError as error:
             state, reason = StepState.FAILED, str(error)
         except Exception as error:
             state, reason = StepState.FAILED, f"unexpected {type(error).__name__}: {error}"
-        self._end(step, attempt, state, reason, started_at)
+        self._end(queued, state, reason)
         return state, reason
 
-    def _end(self, step: Step, attempt: int, state: StepState, reason: str, started_at: float | None) -> None:
-        now = self._bench.clock.now()
-        self._states[step.name] = state
-        self._reasons[step.name] = reason
+    def _skipping(self, queued: QueuedStep) -> Callable[[], bool]:
+        return lambda: self._queue.must_skip(queued)
+
+    def _end(self, queued: QueuedStep, state: StepState, reason: str) -> None:
+        queued.state, queued.reason = state, reason
         self._settings.keep()
-        ended_at = None if started_at is None else now
-        self._journal.step(
-            StepRecord(step.name, step.procedure, state, attempt, started_at, ended_at, reason, dict(step.parameters))
-        )
+        queued.ended_at = None if queued.started_at is None else self._bench.clock.now()
+        self._journal.step(_entry(queued))
         if state is StepState.FAILED:
-            self._event("error", step.name, reason)
-        self._listener.step_ended(step, state, reason)
+            self._event("error", queued.step.name, reason)
+        self._listener.step_ended(queued.step, state, reason)
 
     def coverage(self) -> str:
         """Return how much is done, such as "7 of 12 steps"."""
-        done = sum(state is StepState.DONE for state in self._states.values())
-        return f"{done} of {len(self._steps)} steps"
+        steps = [*self._ran, *self._queue.waiting]
+        done = sum(queued.state is StepState.DONE for queued in steps)
+        return f"{done} of {len(steps)} steps"
 
     def _outcome(self, problems: Sequence[str]) -> Outcome:
         coverage = self.coverage()
-        failed = [name for name, state in self._states.items() if state is StepState.FAILED]
+        failed = [queued for queued in self._ran if queued.state is StepState.FAILED]
         reasons = list(problems)
         if failed:
-            others = f" ({', '.join(failed[1:])} failed too)" if len(failed) > 1 else ""
-            reasons.insert(0, f"{failed[0]}: {self._reasons[failed[0]]}{others}")
+            names = [queued.step.name for queued in failed]
+            others = f" ({', '.join(names[1:])} failed too)" if len(failed) > 1 else ""
+            reasons.insert(0, f"{names[0]}: {failed[0].reason}{others}")
         if self._stop.asked():
             reasons.insert(0, "stopped by the operator")
             state = RunState.STOPPED
@@ -258,22 +283,54 @@ class RecipeRun:
         self._journal.add_event(EventRecord(self._bench.clock.now(), level, source, text))  # type: ignore[arg-type]
 
 
-def execute(step: Step, bench: Bench, stop: StopRequest, listener: Listener) -> None:
+class _Follower:
+    """Keeps how far a queued step is, and passes it on."""
+
+    def __init__(self, queued: QueuedStep, listener: Listener) -> None:
+        self._queued = queued
+        self._listener = listener
+
+    def step_progressed(self, step: Step, fraction: float) -> None:
+        self._queued.fraction = fraction
+        self._listener.step_progressed(step, fraction)
+
+
+def _entry(queued: QueuedStep) -> StepRecord:
+    step = queued.step
+    return StepRecord(
+        step.name,
+        step.procedure,
+        queued.state,
+        queued.attempt,
+        queued.started_at,
+        queued.ended_at,
+        queued.reason,
+        dict(step.parameters),
+    )
+
+
+def execute(
+    step: Step,
+    bench: Bench,
+    stop: StopRequest,
+    follower: Follower,
+    skip_asked: Callable[[], bool] = lambda: False,
+) -> None:
     """Run one step's procedure on a bench, as pymeasure's worker would: startup, execute, and shutdown whatever
     happens.
 
-    Raises `Stopped`, `StepTimeout`, or what the procedure raises.
+    Raises `Stopped`, `Skipped`, `StepTimeout`, or what the procedure raises.
     """
     procedure = make_procedure(step.procedure, step.parameters, bench)
     procedure.step = step.name
     deadline = bench.clock.now() + step.time_limit
 
     def should_stop() -> bool:
-        return stop.asked() or bench.clock.now() > deadline
+        return stop.asked() or skip_asked() or bench.clock.now() > deadline
 
     def emit(topic: str, record: object) -> None:
         if topic == "progress" and isinstance(record, float):
-            listener.step_progressed(step, record / 100.0)
+            follower.step_progressed(step, record / 100.0)
 
     procedure.should_stop = should_stop
     procedure.emit = emit
@@ -282,13 +339,16 @@ def execute(step: Step, bench: Bench, stop: StopRequest, listener: Listener) -> 
         procedure.execute()
     finally:
         procedure.shutdown()
-    if procedure.was_stopped and not stop.asked():
-        raise StepTimeout(
-            f"{step.name} took longer than its {step.time_limit:g} s.",
-            remedy="Raise time_limit in the recipe, or ask for less.",
-        )
-    if procedure.was_stopped:
+    if not procedure.was_stopped:
+        return
+    if stop.asked():
         raise Stopped(f"{step.name} was stopped by the operator.")
+    if skip_asked():
+        raise Skipped("skipped by the operator")
+    raise StepTimeout(
+        f"{step.name} took longer than its {step.time_limit:g} s.",
+        remedy="Raise time_limit in the recipe, or ask for less.",
+    )
 
 
 def check_parameters(steps: Sequence[Step]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from labctl.spectra.acquisition import Acquisition, Averaging, Detector
 from labctl.spectra.trace import Spectrum, Unit
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
+from procedures.shown_spectra import show_trace
 
 POINTS_PER_RBW = 4
 MOST_POINTS = 20001  # of an X-series trace
@@ -77,10 +78,12 @@ def take_trace(
         accepted = bench.station.analyzer.configure_sweep(settings)
         started_at = bench.clock.now()
         with bench.supervisor.watch([loop.name for loop in needs]) as watch:
-            values_dbm = _run_sweep(procedure, share, watch)
+            values_dbm = _run_sweep(procedure, share, watch, _SweepDisplay(procedure, name, port, accepted))
             verdict = watch.verdict()
         spectrum = Spectrum(accepted.frequency_hz(), values_dbm, Unit.DBM, _acquisition(accepted), name=name)
-        bench.record.add_trace(_trace_record(procedure, spectrum, port, accepted, verdict, started_at))
+        record = _trace_record(procedure, spectrum, port, accepted, verdict, started_at)
+        bench.record.add_trace(record)
+        show_trace(bench, spectrum, record)
         if verdict.locked:
             return spectrum
         procedure.event("warning", f"Trace {name} (try {attempt}) is invalid: {verdict.reason}")
@@ -109,7 +112,31 @@ def open_beams(procedure: LabProcedure) -> None:
     shutters["signal"].open()
 
 
-def _run_sweep(procedure: LabProcedure, share: Share, watch: LockWatch) -> NDArray[np.float64]:
+@dataclass
+class _SweepDisplay:
+    """Shows a trace while it is averaged."""
+
+    procedure: LabProcedure
+    name: str
+    port: str
+    settings: SweepSettings
+
+    def show(self, share: float, watch: LockWatch) -> None:
+        """Show the average so far, of which `share` is done by the time that it takes."""
+        bench = self.procedure.on_bench
+        if not bench.shows_sweeps or bench.on_spectrum is None:
+            return
+        values_dbm = bench.station.analyzer.read_trace()
+        if not np.isfinite(values_dbm).all():
+            return
+        done = replace(self.settings, averages=max(1, round(share * self.settings.averages)))
+        spectrum = Spectrum(self.settings.frequency_hz(), values_dbm, Unit.DBM, _acquisition(done), name=self.name)
+        now = bench.clock.now()
+        record = _trace_record(self.procedure, spectrum, self.port, done, watch.verdict(), now)
+        show_trace(bench, spectrum, record, asked=self.settings.averages)
+
+
+def _run_sweep(procedure: LabProcedure, share: Share, watch: LockWatch, display: _SweepDisplay) -> NDArray[np.float64]:
     """Return the trace when it is complete, or as far as it had come when a lock was lost."""
     bench = procedure.on_bench
     analyzer = bench.station.analyzer
@@ -132,6 +159,7 @@ def _run_sweep(procedure: LabProcedure, share: Share, watch: LockWatch) -> NDArr
                 return analyzer.read_trace()
             if not analyzer.is_sweeping():
                 return analyzer.read_trace()
+            display.show(min(1.0, (bench.clock.now() - started_at) / max(duration, 1e-3)), watch)
     except BaseException:
         with suppress(LabError):  # the error that brought us here is the one to tell
             analyzer.abort()

@@ -70,7 +70,7 @@ class WarmOven(LabProcedure):
         )
 
     def _target_c(self) -> float:
-        tuned = self.on_bench.record.results().get(BEST_TEMPERATURE)
+        tuned = self.on_bench.results().get(BEST_TEMPERATURE)
         return float(self.target if tuned is None else tuned.value)
 
     def _read_later(self) -> float:

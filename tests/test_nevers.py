@@ -27,7 +27,7 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.errors",),
     ("labctl.physics",),
     ("labctl.configuration",),
-    ("labctl.spectra",),
+    ("labctl.spectra", "labctl.bus"),
     ("labctl.estimation",),
     ("labctl.simulation",),
     ("labctl.station",),
@@ -35,6 +35,7 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.store",),
     ("labctl.report",),
     ("procedures",),
+    ("labctl.core", "labctl.dashboard"),
     ("labctl.cli", "labctl.commands", "labctl.terminal", "labctl.__main__"),
 ]
 ALONE = ("drivers", "labctl.physics")
@@ -49,10 +50,13 @@ MAY_READ_THE_TRUTH = ("labctl.simulation", "labctl.commands.revealing")
 
 QT = ("PyQt4", "PyQt5", "PyQt6", "PySide", "PySide2", "PySide6", "qtpy", "pyqtgraph", "pymeasure.display", "sip")
 CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle")
-SERVERS = ("socket", "socketserver", "http.server", "xmlrpc.server", "wsgiref", "zmq")
+SERVERS = ("p4p.server", "socket", "socketserver", "http.server", "xmlrpc.server", "wsgiref", "zmq")
 # On the interface that the operator names, else on loopback.
-LISTENERS = ("labctl.simulation.network_port", "labctl.simulation.server")
+LISTENERS = ("labctl.simulation.network_port", "labctl.simulation.server", "labctl.bus.server")
 EVERYWHERE = ("0.0.0.0", "::0")
+SCREENS = "labctl.dashboard"  # the only room that may import Qt
+SEEN_FROM_SCREENS = ("labctl.dashboard", "labctl.bus", "labctl.errors", "labctl.physics", "labctl.locks.states")
+"""A screen knows a table by what its bus tells, and in no other way."""
 LISTENING = ("listen", "create_server", "start_server", "start_unix_server")
 CLOCK = "labctl.station.clock"
 MACHINE_PATHS = re.compile(r"/work/|\.\./shared|/tmp/|/home/\w|/root/|[A-Z]:\\\\?Users")
@@ -161,7 +165,17 @@ def node_name(node: ast.AST) -> str:
     return node.name if isinstance(node, ast.alias) else ""
 
 
+def looks_past_the_bus(source: Source) -> Iterator[str]:
+    if not within(source.module, SCREENS):
+        return
+    for name in source.imports:
+        if any(within(name, ours) for ours in OURS) and not any(within(name, seen) for seen in SEEN_FROM_SCREENS):
+            yield f"imports {name}"
+
+
 def imports_qt(source: Source) -> Iterator[str]:
+    if within(source.module, SCREENS):
+        return iter(())
     return (f"imports {name}" for name in source.imports if any(within(name, qt) for qt in QT))
 
 
@@ -170,7 +184,11 @@ def makes_code_from_data(source: Source) -> Iterator[str]:
         if any(within(name, module) for module in CODE_FROM_DATA):
             yield f"imports {name}"
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("eval", "exec", "__import__"):
+        if (
+            isinstance(node, ast.Call)
+            and (node.args or node.keywords)  # an event loop of Qt is run by an exec() without any
+            and ast.unparse(node.func).split(".")[-1] in ("eval", "exec", "__import__")
+        ):
             yield f"calls {ast.unparse(node.func)}"
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and not is_false(node.value):
             yield "allows pickles"
@@ -232,6 +250,7 @@ CHECKS: list[Callable[[Source], Iterator[str]]] = [
     looks_into_the_simulation,
     names_the_truth_file,
     imports_qt,
+    looks_past_the_bus,
     makes_code_from_data,
     sleeps,
     listens,
@@ -277,6 +296,8 @@ BAD = [
     (imports_qt, "labctl.report.html", "from PyQt5.QtCore import Qt", "imports PyQt5.QtCore.Qt"),
     (imports_qt, "procedures.base", "from pymeasure.display import Plotter", "imports pymeasure.display.Plotter"),
     (imports_qt, "procedures.base", "try:\n    import qtpy\nexcept ImportError:\n    pass", "imports qtpy"),
+    (looks_past_the_bus, "labctl.dashboard.page", "from labctl.core import core", "imports labctl.core"),
+    (looks_past_the_bus, "labctl.dashboard.page", "import procedures.bench", "imports procedures.bench"),
     (makes_code_from_data, "labctl.store.blobs", "import pickle", "imports pickle"),
     (makes_code_from_data, "labctl.store.blobs", "from cloudpickle import loads", "imports cloudpickle.loads"),
     (makes_code_from_data, "labctl.store.blobs", "x = eval('1')", "calls eval"),
@@ -316,7 +337,10 @@ GOOD = [
     (names_the_truth_file, "labctl.simulation.truth_file", "TRUTH_FILE = 'truth.json'"),
     (names_the_truth_file, "labctl.commands.revealing", "x = run / 'truth.json'"),
     (names_the_truth_file, "procedures.night", "link.keep_truth(run, write_durably)"),
+    (imports_qt, "labctl.dashboard.page", "from PyQt5.QtCore import Qt"),
+    (looks_past_the_bus, "labctl.dashboard.page", "from labctl.bus.latest import Latest\nimport numpy"),
     (makes_code_from_data, "labctl.store.blobs", "np.load(path, allow_pickle=False)"),
+    (makes_code_from_data, "labctl.dashboard.application", "application.exec()"),
     (sleeps, CLOCK, "import time\ndef sleep(s: float) -> None:\n    time.sleep(s)"),
     (sleeps, "procedures.base", "clock.sleep(1)"),
     (listens, "procedures.base", "Procedure.bind(bench)"),
@@ -371,7 +395,7 @@ def test_the_command_line_runs_an_overnight_without_qt() -> None:
 
 
 def test_procedures_never_ask_for_qt() -> None:
-    ran = without_qt("import procedures.overnight, procedures.catalogue\nprint(NoQt.asked)")
+    ran = without_qt("import procedures.overnight, labctl.core.serving, labctl.bus.client\nprint(NoQt.asked)")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "[]"
 

@@ -31,13 +31,17 @@ class Axis(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class MirrorAxis:
-    """One axis ("pitch" or "yaw") of a mirror mount; what is longer than `most_steps` is done in several moves."""
+    """One axis ("pitch" or "yaw") of a mirror mount; what is longer than `most_steps` is done in several moves.
+
+    `turned` counts the steps that were asked for: where the mirror is, as far as steps are alike.
+    """
 
     mirror: Picomotor
     name: str
     most_steps: int
+    turned: int = 0
 
     def move(self, steps: int) -> None:
         """Turn by `steps`. Raises what the mirror raises."""
@@ -45,6 +49,7 @@ class MirrorAxis:
         while left:
             part = max(-self.most_steps, min(self.most_steps, left))
             self.mirror.move(self.name, part)
+            self.turned += part
             left -= part
 
 

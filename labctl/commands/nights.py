@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -13,18 +13,17 @@ from rich.console import Console
 
 from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
 from labctl.commands.night_display import NightDisplay, clock_text
-from labctl.commands.stations import default_station, on_simulated_table
+from labctl.commands.stations import as_asked, default_station, text_of
 from labctl.commands.traffic_options import LoggingDisplay, instruments_meant
-from labctl.configuration.fault_arguments import fault_entry, with_faults
 from labctl.configuration.recipe_file import Recipe, Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
-from labctl.configuration.toml_reading import load_recipe, load_station, station_text
+from labctl.configuration.toml_reading import load_recipe, load_station
 from labctl.errors import ConfigurationError
 from labctl.station.traffic import logged_traffic
 from labctl.store.records import NamedResult, RunState
 from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
-from procedures.night import NightResult, Plan, run_night
+from procedures.night import Attendant, NightResult, Plan, Table, run_night
 from procedures.overnight import StopRequest
 
 IN_PLACE_OF = {"lock_all": "lock_source"}  # what the recipe has in place of a procedure that it has not
@@ -41,21 +40,22 @@ def overnight_run(
     faults: Sequence[str] = (),
     *,
     log_traffic: Sequence[str] = (),
+    bus: bool = True,
 ) -> int:
-    """Run a recipe and write its report; return the exit status."""
+    """Run a recipe, seen and commanded over the `bus` if asked, and write its report; return the exit status."""
     station_path = station or default_station()
     recipe_path = recipe or template_directory() / "overnight.toml"
-    file = with_faults(_simulated_with(load_station(station_path), seed, scenario), faults)
+    file = as_asked(load_station(station_path), seed, scenario, faults)
     loaded = load_recipe(recipe_path, known_procedures())
     plan = Plan(
         station=file,
-        station_text=_text(station_path, seed, scenario, faults),
+        station_text=text_of(station_path, seed, scenario, faults),
         steps=loaded.expand(file.station.sensors),
         recipe_text=recipe_path.read_text(encoding="utf-8"),
         title=loaded.title,
         runs=runs or file.station.runs,
     )
-    return _run(plan, report, instruments_meant(file, log_traffic))
+    return _run(plan, report, instruments_meant(file, log_traffic), bus)
 
 
 def single_run(
@@ -74,7 +74,7 @@ def single_run(
     if procedure not in PROCEDURES:
         raise ConfigurationError(f"There is no procedure {procedure!r}.", remedy=f"There are {', '.join(PROCEDURES)}.")
     station_path = station or default_station()
-    file = with_faults(_simulated_with(load_station(station_path), seed, scenario), faults)
+    file = as_asked(load_station(station_path), seed, scenario, faults)
     values = _parameters(procedure, parameters)
     step = Step(procedure, procedure, None, (), 0, 24 * 3600.0, values)
     cold = isinstance(file.backend, SimulatedBackend) if from_cold is None else from_cold
@@ -84,7 +84,7 @@ def single_run(
         before = _needed_by(recipe, file, procedure, values.get("sensor"))
     plan = Plan(
         station=file,
-        station_text=_text(station_path, seed, scenario, faults),
+        station_text=text_of(station_path, seed, scenario, faults),
         steps=(*before, replace(step, needs=tuple(s.name for s in before))),
         recipe_text="",
         title=f"{procedure} {' '.join(parameters)}".strip(),
@@ -94,11 +94,11 @@ def single_run(
     return _run(plan, report=False, logged=instruments_meant(file, log_traffic))
 
 
-def _run(plan: Plan, report: bool, logged: Sequence[str]) -> int:
+def _run(plan: Plan, report: bool, logged: Sequence[str], bus: bool = False) -> int:
     console = Console(soft_wrap=True)
     with logged_traffic(logged) as logs:
         display = LoggingDisplay(console, logs)
-        result = _run_watched(plan, display)
+        result = _run_watched(plan, display, bus)
     for log in logs.values():
         if log.problem:
             console.print(log.problem, highlight=False, markup=False)
@@ -106,17 +106,25 @@ def _run(plan: Plan, report: bool, logged: Sequence[str]) -> int:
     if report:
         from labctl.report.html import write_report
 
-        console.print(f"Report: {write_report(result.run)}", highlight=False)
+        console.print(f"Report: {write_report(result.run, figures=True)}", highlight=False)
     return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(result.outcome.state, EXIT_FAILED)
 
 
-def _run_watched(plan: Plan, display: NightDisplay) -> NightResult:
+def _run_watched(plan: Plan, display: NightDisplay, bus: bool) -> NightResult:
     try:
-        return run_night(plan, display, _stop_on_signals)
+        return run_night(plan, display, _stop_on_signals, _attended(plan) if bus else None)
     finally:
         display.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _attended(plan: Plan) -> Callable[[Table], AbstractContextManager[Attendant]]:
+    from labctl.core.serving import on_the_bus
+
+    backend = plan.station.backend
+    speed = 0.0 if isinstance(backend, SimulatedBackend) else backend.speed
+    return lambda table: on_the_bus(table, plan.runs, speed)
 
 
 def _tell(console: Console, display: NightDisplay, result: NightResult) -> None:
@@ -155,28 +163,6 @@ def _stop_on_signals(stop: StopRequest) -> None:
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-
-
-def _simulated_with(file: StationFile, seed: int | None, scenario: str | None) -> StationFile:
-    """Return the station with another seed or scenario.
-
-    Raises `ConfigurationError` on a real table or an unknown scenario.
-    """
-    if seed is None and scenario is None:
-        return file
-    if not isinstance(file.backend, SimulatedBackend):
-        raise ConfigurationError(
-            "Only the simulated table has a seed and a scenario.", remedy="Leave --seed and --scenario out."
-        )
-    return on_simulated_table(file, seed, scenario)
-
-
-def _text(station_path: Path, seed: int | None, scenario: str | None, faults: Sequence[str]) -> str:
-    text = json.loads(station_text(station_path))
-    if faults:
-        text["backend"]["faults"] = [*text["backend"].get("faults", []), *map(fault_entry, faults)]
-    text["backend"] |= {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
-    return json.dumps(text, indent=1, sort_keys=True)
 
 
 def _parameters(procedure: str, written: Sequence[str]) -> dict[str, float | int | str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from labctl.configuration.fault_arguments import with_faults
+from labctl.configuration.fault_arguments import fault_entry, with_faults
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
+from labctl.configuration.toml_reading import station_text
 from labctl.errors import ConfigurationError
 
 
@@ -35,3 +37,27 @@ def on_simulated_table(
             f"There is no scenario {scenario!r}.", remedy="There are ideal, delays, jitter and loss."
         ) from error
     return with_faults(file.model_copy(update={"backend": backend}), faults)
+
+
+def as_asked(file: StationFile, seed: int | None, scenario: str | None, faults: Sequence[str]) -> StationFile:
+    """Return the station with another seed or scenario, and with more faults, if given.
+
+    Raises `ConfigurationError` on a real table that is given a seed or a scenario, on an unknown scenario, and on
+    faults that cannot be.
+    """
+    if seed is None and scenario is None:
+        return with_faults(file, faults)
+    if not isinstance(file.backend, SimulatedBackend):
+        raise ConfigurationError(
+            "Only the simulated table has a seed and a scenario.", remedy="Leave --seed and --scenario out."
+        )
+    return on_simulated_table(file, seed, scenario, faults)
+
+
+def text_of(station: Path, seed: int | None, scenario: str | None, faults: Sequence[str]) -> str:
+    """Return a station file as one text with nothing left to look up, changed as `as_asked` does."""
+    text = json.loads(station_text(station))
+    if faults:
+        text["backend"]["faults"] = [*text["backend"].get("faults", []), *map(fault_entry, faults)]
+    text["backend"] |= {key: value for key, value in (("seed", seed), ("scenario", scenario)) if value is not None}
+    return json.dumps(text, indent=1, sort_keys=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.cavity_scan import CavityScanFit, fit_cavity_scan
@@ -69,6 +70,8 @@ class Found:
 
     fit: CavityScanFit
     resonance_v: float
+    drive_v: NDArray[np.float64]
+    light_v: NDArray[np.float64]
 
     @property
     def spacing_v(self) -> float:
@@ -137,7 +140,8 @@ class CavityScan:
                 f"{fit.spacing.value:.0f} V.",
                 remedy="Check that the piezo moves, and its limits.",
             )
-        return Found(fit, min(fit.resonances, key=lambda volts: abs(volts - self._rest_v)))
+        nearest_v = min(fit.resonances, key=lambda volts: abs(volts - self._rest_v))
+        return Found(fit, nearest_v, drive_v, seen_v)
 
     def run_up(self, state: LockState) -> Generator[Step, None, None]:
         """Turn round where a scan does: on the way up from here, volts are about those of the scan."""

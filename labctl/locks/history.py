@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labctl.locks.losses import Evidence, Loss
 from labctl.locks.machine import LoopMachine
@@ -41,6 +42,12 @@ class LoopHistory:
             row.append((error, witness, math.nan if actuator is None else actuator.output_v, machine.state))
         self._times.append(now)
         self._rows.append(row)
+
+    def of(self, name: str) -> NDArray[np.float64]:
+        """Return time, error, witness and output of one loop as (4, n), for another thread too."""
+        place = self._names.index(name)
+        kept = [(at, *row[place][:3]) for at, row in zip(tuple(self._times), tuple(self._rows), strict=False)]
+        return np.array(kept, dtype=float).reshape(len(kept), 4).T
 
     def evidence(self, loss: Loss) -> Evidence:
         """Return the seconds around a loss, from `BEFORE_S` before its first bad reading to now."""

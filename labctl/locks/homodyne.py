@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from labctl.errors import LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe, levels_of_turning_fringe
 from labctl.locks.loop import Capabilities, Reading, Tolerance
+from labctl.locks.scan_look import fringe_look
 from labctl.locks.servo_loop import SETTLE_S
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.locks.turning_loop import TurningLoop
@@ -125,6 +126,9 @@ class HomodyneLock(TurningLoop):
         yield Step(LockState.FIT)
         fits = [fit_fringe(outputs, signal) for outputs, signal in recorded]
         self.calibration = self._calibrate(fits, [signal for _, signal in recorded])
+        self.scan_look = fringe_look(
+            "fringe of the local oscillator", "DC level", *recorded[-1], fits[-1], self._clock.now()
+        )
         return self._zero_crossing(fits[-1])
 
     def _scan(self) -> Generator[Step, None, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from labctl.locks.scan_look import ScanLook
 from labctl.locks.states import Acquisition, Reach
 
 
@@ -85,6 +86,7 @@ class Loop(Protocol):
     unit: str  # of the error: "rad" or "linewidths"
     tolerance: Tolerance
     capabilities: Capabilities
+    scan_look: ScanLook | None  # the last scan with its fit; None before the first
 
     @property
     def period_v(self) -> float:

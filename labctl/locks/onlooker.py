@@ -26,6 +26,7 @@ class HandsOff:
     def __init__(self, loop: Loop) -> None:
         self.name, self.unit = loop.name, loop.unit
         self.tolerance, self.capabilities = loop.tolerance, loop.capabilities
+        self.scan_look = loop.scan_look
         self._loop = loop
 
     @property

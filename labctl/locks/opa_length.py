@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labctl.errors import LockError
 from labctl.locks.loop import ActuatorState, Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge_actuator
+from labctl.locks.scan_look import ScanLook
 from labctl.locks.servo_loop import OPENED, SETTLE_S, ServoLoop
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.station.clock import Clock
@@ -160,7 +161,9 @@ class LengthLock(ServoLoop):
             yield Step(LockState.APPROACH, SETTLE_S)
             output_v = self._within_reach(output_v + _peak_position(self._scan.sweep(FINE_AMPLITUDE_V)), 0.0)
         self.servo.set_output(output_v)
-        self.calibration = self._calibrate(self._scan.sweep(FINE_AMPLITUDE_V), output_v)
+        sweep = self._scan.sweep(FINE_AMPLITUDE_V)
+        self.calibration = self._calibrate(sweep, output_v)
+        self.scan_look = self._look_of(sweep)
         point = self._lock_point()
         assert point is not None
         yield from self._close(point, at_once=at_once)
@@ -209,6 +212,21 @@ class LengthLock(ServoLoop):
             )
         slope = float(np.polyfit(sweep.servo_v[central], sweep.error_v[central], 1)[0])
         return LengthCalibration(slope, top, width, output_v, math.nan, math.nan, self._clock.now())
+
+    def _look_of(self, sweep: ScanRecord) -> ScanLook:
+        """Return the error signal over the scan, with the slope at the resonance as its fit."""
+        assert self.calibration is not None
+        away_v = sweep.servo_v - _peak_position(sweep)
+        near = np.abs(away_v) < 0.25 * self.calibration.width_v
+        line = np.where(near, self.calibration.slope * away_v, math.nan)
+        numbers = (
+            f"slope = {self.calibration.slope:.3g} V/V",
+            f"width = {1e3 * self.calibration.width_v:.0f} mV of servo output",
+            f"transmission = {self.calibration.peak_v:.3f} V",
+        )
+        return ScanLook(
+            "Pound-Drever-Hall error", "scan", "error", sweep.servo_v, sweep.error_v, line, numbers, self._clock.now()
+        )
 
     def _within_reach(self, output_v: float, amplitude_v: float) -> float:
         limit_v = self.servo.output_limit_v - amplitude_v

@@ -12,6 +12,7 @@ from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe
 from labctl.locks.loop import Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge_actuator
+from labctl.locks.scan_look import fringe_look
 from labctl.locks.servo_loop import OPENED, SETTLE_S
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.locks.turning_loop import TurningLoop
@@ -140,12 +141,14 @@ class PumpPhaseLock(TurningLoop):
             yield Step(LockState.SCAN)
         yield Step(LockState.FIT)
         try:
-            return fit_fringe(outputs, np.array(signal))
+            fit = fit_fringe(outputs, np.array(signal))
         except AnalysisRefused as refusal:
             raise LockError(
                 f"{self.name}: no parametric gain in the scan. {str(refusal).removesuffix(refusal.remedy).rstrip()}",
                 remedy="Check oven temperature and pump power.",
             ) from refusal
+        self.scan_look = fringe_look("parametric gain", "seed", outputs, np.array(signal), fit, self._clock.now())
+        return fit
 
     def _amplifying_output(self, fit: FringeFit) -> float:
         outputs = np.linspace(-0.4 * self.servo.output_limit_v, 0.4 * self.servo.output_limit_v, 4001)

@@ -22,6 +22,7 @@ from labctl.locks.dither import DitherLaw
 from labctl.locks.dithering import Dithering
 from labctl.locks.loop import ActuatorState, Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge
+from labctl.locks.scan_look import ScanLook, cavity_look
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.station.clock import Clock, wait_out
 from labctl.station.roles import Monitor
@@ -85,6 +86,7 @@ class CavityLock:
         self.piezo = piezo
         self.calibration: CavityCalibration | None = None
         self.fit: CavityScanFit | None = None
+        self.scan_look: ScanLook | None = None
         self._light = light
         self._seed = seed
         self._clock = clock
@@ -240,6 +242,7 @@ class CavityLock:
         if known is None or reach is Reach.EVERYWHERE:
             found = yield from self._scan.everywhere()
             self.fit = found.fit
+            self.scan_look = cavity_look(found.drive_v, found.light_v, found.fit, self._clock.now())
             finesse, spacing_v = found.fit.finesse.value, found.spacing_v
             expected_v, about_v = found.fit.parameters["height"].value, found.resonance_v
             yield from self._scan.run_up(LockState.APPROACH)

@@ -11,6 +11,7 @@ from typing import Final
 from labctl.errors import AnalysisRefused, LabError, LockError
 from labctl.locks.loop import ActuatorState, Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge
+from labctl.locks.scan_look import ScanLook
 from labctl.locks.states import Acquisition, LockState, Reach, Step
 from labctl.station.clock import Clock, wait_out
 from labctl.station.roles import Servo, ServoSetting
@@ -35,6 +36,7 @@ class ServoLoop(ABC):
         self.name = name
         self.servo = servo
         self.capabilities = capabilities
+        self.scan_look: ScanLook | None = None
         self._clock = clock
         self._unity_gain_hz = unity_gain_hz
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from matplotlib.figure import Figure
+
 from labctl.report.contents import RunContents
 from labctl.report.drawing import Sketch, as_data_uri, house_style, why_not
 from labctl.report.figure_joint import draw_hardware_sum
@@ -27,6 +29,7 @@ class Drawing:
     caption: str
     alt: str
     missing: str
+    figure: Figure | None = None
 
 
 def draw_all(run: RunContents, quantities: Sequence[Quantity]) -> dict[str, list[Drawing]]:
@@ -67,6 +70,6 @@ def _drawn(key: str, title: str, draw: Callable[[], Sketch]) -> Drawing:
     """One figure that cannot be drawn, whatever is wrong with its data, must not cost the reader the others."""
     try:
         sketch = draw()
-        return Drawing(key, title, as_data_uri(sketch.figure), sketch.caption, sketch.alt, "")
+        return Drawing(key, title, as_data_uri(sketch.figure), sketch.caption, sketch.alt, "", sketch.figure)
     except Exception as error:
         return Drawing(key, title, "", "", "", why_not(error))

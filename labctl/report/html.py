@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
@@ -15,37 +17,63 @@ from labctl.report.incidents import incidents
 from labctl.report.instruments import instrument_lines
 from labctl.report.locks import locks
 from labctl.report.overview import overview
-from labctl.report.published import published_quantities
+from labctl.report.published import Quantity, published_quantities
 from labctl.report.truth_section import Revelation, truth_section
 from labctl.report.wording import NOT_MEASURED, displayable
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
 
+if TYPE_CHECKING:
+    from labctl.report.figures import Drawing
+
 REPORT_FILE = "report.html"
 TEMPLATE = "report.html.j2"
 
 
-def write_report(run: Path, destination: Path | None = None, revelation: Revelation | None = None) -> Path:
+def write_report(
+    run: Path, destination: Path | None = None, revelation: Revelation | None = None, *, figures: bool = False
+) -> Path:
     """Write the report of the run folder `run` and return where it is: `destination`, or report.html in the folder.
 
-    With a `revelation` it has a section that sets what was true of a simulated table beside the estimates.
+    With `figures` they are written as PNG into the folder `figures` of the run too. With a `revelation` it has a
+    section that sets what was true of a simulated table beside the estimates.
     The file is whole or absent: it is written aside and renamed. The same run gives the same bytes. Raises StoreError
     when the folder is no run or the file cannot be written; anything else that is missing is said in the report.
     """
     place = Path(run) / REPORT_FILE if destination is None else Path(destination)
     if place.is_dir():
         raise StoreError(f"{place} is a folder.", remedy="Give the name of a file for the report.")
-    page = render(read_run(Path(run)), revelation)
+    contents = read_run(Path(run))
+    quantities = published_quantities(contents)
+    drawings = _drawings(contents, quantities)
+    page = _render(contents, quantities, drawings, revelation)
     with reported("write the report", place.parent):
         write_durably(place, page.encode("utf-8", "backslashreplace"))
+    if figures:
+        from labctl.report.figure_files import write_figures
+
+        write_figures(Path(run), [drawing for section in drawings.values() for drawing in section])
     return place
 
 
 def render(run: RunContents, revelation: Revelation | None = None) -> str:
     """The page as text."""
+    quantities = published_quantities(run)
+    return _render(run, quantities, _drawings(run, quantities), revelation)
+
+
+def _drawings(run: RunContents, quantities: Sequence[Quantity]) -> dict[str, list[Drawing]]:
     from labctl.report.figures import draw_all  # matplotlib takes a second to load: only who draws should wait
 
-    quantities = published_quantities(run)
+    return draw_all(run, quantities)
+
+
+def _render(
+    run: RunContents,
+    quantities: Sequence[Quantity],
+    drawings: dict[str, list[Drawing]],
+    revelation: Revelation | None,
+) -> str:
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -61,7 +89,7 @@ def render(run: RunContents, revelation: Revelation | None = None) -> str:
             unmeasurable=[quantity for quantity in quantities if not quantity.is_measured],
             blocks=sensor_blocks(run),
             table_rows=table_rows(run),
-            drawings=draw_all(run, quantities),
+            drawings=drawings,
             general_conventions=GENERAL,
             meanings=meanings(run),
             traces=trace_lines(run),

@@ -10,6 +10,7 @@ from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.simulation.wiring import Simulation, simulate
 from labctl.station.clock import Clock, SimulatedClock, WallClock
 from labctl.station.opening import Answer, open_instruments
+from labctl.station.paced_clock import PacedClock
 from labctl.station.station import Station
 
 FIRST_SEQUENCE = 1  # of framed protocols on the simulated table, so that the same seed puts the same bytes on the wire
@@ -34,11 +35,16 @@ class Link:
             self.simulation.write_truth(run, write, ended=ended)
 
 
-def link_to(file: StationFile) -> Link:
-    """Return clock and VISA library for a station file; a simulated table is switched on."""
+def link_to(file: StationFile, pace: float = 0.0) -> Link:
+    """Return clock and VISA library for a station file; a simulated table is switched on.
+
+    With a `pace` the lab time of a simulated table goes so many times as fast as the wall clock; with 0 as fast as it
+    can.
+    """
     if isinstance(file.backend, SimulatedBackend):
         simulation = simulate(file)
-        return Link(SimulatedClock(simulation.table), simulation.library, simulation)
+        clock = SimulatedClock(simulation.table)
+        return Link(PacedClock(clock, pace) if pace else clock, simulation.library, simulation)
     return Link(WallClock(file.backend.speed), file.backend.library, None)
 
 

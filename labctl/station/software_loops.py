@@ -49,6 +49,7 @@ def bind_software_servo(
         deadline_s=servo.deadline,
         law=integrator_with(servo.zeros, servo.pole),
         tell=tell,
+        way=station.way,
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, TypeVar
 
 from drivers.base import Driver
@@ -20,7 +20,8 @@ from labctl.station.bindings.digitizer_chain import BoardInputs, ChainedDigitize
 from labctl.station.bindings.dithered_piezo import DitheredPiezo
 from labctl.station.bindings.environment import BoundOven, BoundPicomotor, PinShutter, SlowMonitor
 from labctl.station.bindings.light import BoundLaser, BoundPowerMeter
-from labctl.station.bindings.loops import BoundLengthScan, BoundPiezo, BoundServo
+from labctl.station.bindings.loops import BoundLengthScan, BoundServo
+from labctl.station.bindings.piezo import BoundPiezo
 from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitizer, PinSwitch
 from labctl.station.bindings.ramped_oven import BoundRampedOven
 from labctl.station.bindings.rotation import BoundRotator
@@ -33,6 +34,7 @@ from labctl.station.leases import Leases
 from labctl.station.ledger import SettingsLedger
 from labctl.station.limits import Limit
 from labctl.station.opening import Answer, require_all, require_model
+from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import (
     Digitizer,
     Gauge,
@@ -41,12 +43,12 @@ from labctl.station.roles import (
     PowerMeter,
     RfSwitch,
     Rotator,
-    Shutter,
     SpectrumAnalyzer,
     TemperatureController,
     ToneSource,
     TunableLaser,
 )
+from labctl.station.safe_state import make_safe
 from labctl.station.software_loops import bind_software_servo
 
 T = TypeVar("T")
@@ -88,6 +90,7 @@ class Station:
         self.clock = clock
         self.answers = answers
         self.leases = Leases()
+        self.way = RightOfWay()
         self.ledger = SettingsLedger()
         self._drivers = require_all(answers)
         self._ramped_oven: BoundRampedOven | None = None
@@ -142,10 +145,10 @@ class Station:
         )
 
     @cached_property
-    def shutters(self) -> dict[str, Shutter]:
+    def shutters(self) -> dict[str, PinShutter]:
         """Return the shutters by name."""
         return {
-            name: PinShutter(name, self._driver(entry.instrument), entry.pin, entry.open_level, self.clock)
+            name: PinShutter(name, self._driver(entry.instrument), entry.pin, entry.open_level, self.clock, self.way)
             for name, entry in self.file.shutters.items()
         }
 
@@ -165,12 +168,13 @@ class Station:
     def _servo(self, name: str, loop: ServoLoop) -> BoundServo | BoundSoftwareServo:
         entry = loop.servo
         if isinstance(entry, SoftwareServo):
-            limits = _needed(self.file.piezo_limits, "[piezo_limits]")
-            return bind_software_servo(name, loop, entry, limits, self, lambda text: self.on_trouble(name, text))
-        return BoundServo(name, self._driver(entry.instrument).modules[entry.slot], loop.output_limit, self.clock)
+            tell = lambda text: self.on_trouble(name, text)  # noqa: E731
+            return bind_software_servo(name, loop, entry, self.piezo_limits, self, tell)
+        module = self._driver(entry.instrument).modules[entry.slot]
+        return BoundServo(name, module, loop.output_limit, self.clock, self.way)
 
-    def _software_servos(self) -> Iterator[BoundSoftwareServo]:
-        """Return those that were bound so far."""
+    def software_servos(self) -> Iterator[BoundSoftwareServo]:
+        """Return the servos that labctl is itself, those that were bound so far."""
         for servo in self.__dict__.get("servos", {}).values():
             if isinstance(servo, BoundSoftwareServo):
                 yield servo
@@ -180,7 +184,7 @@ class Station:
         """Return the piezo of each loop, and those that no loop drives."""
         if not (self.file.loops or self.file.piezos):
             return {}
-        limits = _needed(self.file.piezo_limits, "[piezo_limits]")
+        limits = self.piezo_limits
         wired = {name: loop.piezo for name, loop in self.file.loops.items()} | dict(self.file.piezos)
         return {
             name: self._piezo(name, self._driver(entry.instrument).channels[entry.channel], limits)
@@ -191,11 +195,16 @@ class Station:
         limit = Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", "[piezo_limits] minimum and maximum")
         servo = self.file.loops[name].servo if name in self.file.loops else None
         if isinstance(servo, DitherServo):
-            return DitheredPiezo(name, channel, limit, limits.slew, self.clock)
+            return DitheredPiezo(name, channel, limit, limits.slew, self.clock, self.way)
         if isinstance(servo, SoftwareServo) and isinstance(servo.output, PiezoOutput):
-            return SteeredPiezo(name, channel, limit, limits.slew, self.clock, limits.servo_gain)
+            return SteeredPiezo(name, channel, limit, limits.slew, self.clock, limits.servo_gain, self.way)
         external_v = self._servo_at_piezo(name, limits.servo_gain)
-        return BoundPiezo(name, channel, limit, limits.slew, self.clock, external_v)
+        return BoundPiezo(name, channel, limit, limits.slew, self.clock, external_v, self.way)
+
+    @property
+    def piezo_limits(self) -> PiezoLimits:
+        """Return the limits of the piezos."""
+        return _needed(self.file.piezo_limits, "[piezo_limits]")
 
     def _servo_at_piezo(self, name: str, servo_gain: float) -> Callable[[], float]:
         if name not in self.file.servo_loops:
@@ -250,6 +259,7 @@ class Station:
             Limit("laser", entry.minimum_wavelength, entry.maximum_wavelength, "m", key.format("wavelength")),
             Limit("laser", entry.minimum_power, entry.maximum_power, "W", key.format("power")),
             self.clock,
+            self.way,
         )
 
     @cached_property
@@ -317,7 +327,7 @@ class Station:
 
         Loops that labctl closes itself are opened where they are.
         """
-        for servo in self._software_servos():
+        for servo in self.software_servos():
             servo.hold()
         for name, value in vars(type(self)).items():
             if isinstance(value, cached_property):
@@ -326,6 +336,10 @@ class Station:
     def health(self) -> list[Health]:
         """Ask every instrument who it is and return how it answered."""
         return [self._health(name, driver) for name, driver in self._drivers.items()]
+
+    def health_of(self, name: str) -> Health:
+        """Ask one instrument who it is and return how it answered."""
+        return self._health(name, self._drivers[name])
 
     def settings(self) -> list[Setting]:
         """Read the settings that belong into a snapshot."""
@@ -336,44 +350,16 @@ class Station:
         ]
 
     def make_safe(self) -> list[str]:
-        """Leave the table safe: light first, then servos, then high voltage, then heat.
+        """Leave the table safe, see `labctl.station.safe_state`: light first, then servos, high voltage and heat.
 
-        Each device in its own try. Returns one sentence for each device that could not be made safe; never
-        raises.
+        May be called from any thread: what moves the table in another ends with `Stopped`. Returns one sentence for
+        each device that could not be made safe; never raises.
         """
-        problems: list[str] = []
-
-        def attempt(what: str, action: Callable[[], object]) -> None:
-            try:
-                action()
-            except Exception as error:
-                problems.append(f"{what} could not be made safe: {error}")
-
-        for stop in self.before_safe:  # who would bring back what is switched off here
-            attempt("the locks", stop)
-        for servo in self._software_servos():  # nothing is sent, and none runs after a signal whose light is gone
-            attempt(f"servo {servo.name}", servo.hold)
-        for name in sorted(self.file.shutters):
-            attempt(f"shutter {name}", partial(self._close_shutter, name))
-        if self.file.laser is not None:
-            attempt("laser", self._switch_laser_off)
-        for name in self.file.tones:
-            attempt(f"tone {name}", partial(self._switch_tone_off, name))
-        if self.file.analyzer is not None:
-            attempt("analyzer", self._abort_sweep)
-        for name, mirror in self.file.mirrors.items():
-            attempt(f"mirror {name}", partial(self._stop_motion, mirror.instrument))
-        for name in reversed([name for name in self.file.loops_in_order if name in self.file.servo_loops]):
-            attempt(f"servo {name}", partial(self._relax_servo, name))
-        for name in [*self.file.loops, *self.file.piezos]:
-            attempt(f"piezo {name}", partial(self._relax_piezo, name))
-        if self.file.oven is not None and self.file.oven.at_shutdown == "off":
-            attempt("oven", self._switch_oven_off)
-        return problems
+        return make_safe(self)
 
     def close(self) -> None:
         """Close every link; instruments keep their state, and a loop that labctl closes itself the output it has."""
-        for servo in self._software_servos():
+        for servo in self.software_servos():
             if servo.closed:
                 self.on_trouble(
                     servo.name, f"{servo.name}: its servo is this program, which ends: the output stays where it is."
@@ -386,34 +372,6 @@ class Station:
                 driver.close()
             except Exception:
                 continue
-
-    # Each looks its role up itself: a role that cannot even be bound is one more device that could not be made safe.
-
-    def _close_shutter(self, name: str) -> None:
-        self.shutters[name].close()
-
-    def _switch_laser_off(self) -> None:
-        self.laser.switch_off()
-
-    def _switch_tone_off(self, name: str) -> None:
-        self.tones[name].switch_off()
-
-    def _abort_sweep(self) -> None:
-        self.analyzer.abort()
-
-    def _stop_motion(self, instrument: str) -> None:
-        self._driver(instrument).stop()
-
-    def _relax_servo(self, name: str) -> None:
-        servo = self.servos[name]
-        servo.hold()  # also where somebody closed it at its front panel
-        servo.set_output(0.0)
-
-    def _relax_piezo(self, name: str) -> None:
-        self.piezos[name].ramp_to(0.0)
-
-    def _switch_oven_off(self) -> None:
-        self._oven.switch_off()
 
     def _driver(self, name: str) -> Any:
         return self._drivers[name]

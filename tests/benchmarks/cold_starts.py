@@ -28,6 +28,7 @@ from labctl.simulation.table import SimulatedTable  # noqa: E402
 from labctl.store.records import RunState, StepState  # noqa: E402
 from procedures.bench import Bench, MemoryRecord  # noqa: E402
 from procedures.overnight import RecipeRun, StopRequest  # noqa: E402
+from procedures.step_queue import StepQueue  # noqa: E402
 
 RECIPE = _TESTS.parent / "config" / "bring_up.toml"
 ON_QUADRATURE_RAD = 0.05  # the fast noise of the path is not in it
@@ -85,7 +86,7 @@ def cold_start(seed: int) -> ColdStart:
     bench, listener = Bench.of(opened.station, Journal()), Listener()
     began_at = bench.clock.now()
     steps = load_recipe(RECIPE).expand(SENSORS)
-    run = RecipeRun(steps, bench, bench.record, listener, StopRequest(bench.clock), leave_as_is=True)  # type: ignore[arg-type]
+    run = RecipeRun(StepQueue(steps), bench, bench.record, listener, StopRequest(bench.clock), leave_as_is=True)  # type: ignore[arg-type]
     outcome = run.run()
     lab_s = bench.clock.now() - began_at
     complete = outcome.state is RunState.COMPLETE

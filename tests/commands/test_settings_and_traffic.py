@@ -29,7 +29,7 @@ def link() -> Link:
 def share_table(link: Link, patch: pytest.MonkeyPatch) -> None:
     """Let every command find that table."""
     for module in (bring_up, night, listings, talking):
-        patch.setattr(module, "link_to", lambda file: link, raising=False)
+        patch.setattr(module, "link_to", lambda file, pace=0.0: link, raising=False)
 
 
 @pytest.fixture(autouse=True)

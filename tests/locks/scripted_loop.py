@@ -39,6 +39,7 @@ class ScriptedLoop:
     unit = "rad"
     tolerance = Tolerance(0.36, 0.15, 0.35, 0.85)
     period_v = PERIOD_V
+    scan_look = None
 
     def __post_init__(self) -> None:
         self.closed = False

@@ -27,6 +27,7 @@ from labctl.station.revival import revive
 from labctl.store.records import RunState
 from procedures.bench import Bench, MemoryRecord
 from procedures.overnight import RecipeRun, StopRequest
+from procedures.step_queue import StepQueue
 
 TRIES = 3
 WATCHED_S = 12.0
@@ -291,7 +292,7 @@ def test_a_stop_leaves_the_loop_open_and_its_output_at_zero() -> None:
         Step(name, "lock_homodyne", None, (), 0, 600.0, {"sensor": 1})  # type: ignore[arg-type]
         for name in ("first", "second")
     ]
-    outcome = RecipeRun(steps, bench, bench.record, Quiet(bench, stop), stop).run()  # type: ignore[arg-type]
+    outcome = RecipeRun(StepQueue(steps), bench, bench.record, Quiet(bench, stop), stop).run()  # type: ignore[arg-type]
     assert outcome.state is RunState.STOPPED
     assert outcome.unsafe == ()
     servo, wire = opened.station.servos["lo1"], opened.table.sensors[0].servo

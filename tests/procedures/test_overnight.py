@@ -21,6 +21,7 @@ from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
 from procedures.catalogue import PROCEDURES, known_procedures
 from procedures.overnight import Outcome, RecipeRun, StopRequest, check_parameters, make_procedure
+from procedures.step_queue import StepQueue
 
 Action = Callable[["Scripted"], None]
 
@@ -114,7 +115,7 @@ class Night:
         self.stop = StopRequest(self.station.clock)
 
     def run(self, *steps: Step, leave_as_is: bool = False) -> Outcome:
-        run = RecipeRun(steps, self.bench, self.journal, self.listener, self.stop, leave_as_is=leave_as_is)
+        run = RecipeRun(StepQueue(steps), self.bench, self.journal, self.listener, self.stop, leave_as_is=leave_as_is)
         return run.run()
 
     def safe(self) -> bool:

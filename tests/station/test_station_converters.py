@@ -13,7 +13,7 @@ from station_bench import Bench, open_bench
 
 from labctl.errors import InstrumentError, LabError, LimitError
 from labctl.station.bindings.converters import SteeredPiezo, slow_full_scale_v
-from labctl.station.bindings.loops import RAMP_STEP_S
+from labctl.station.bindings.piezo import RAMP_STEP_S
 from labctl.station.bindings.software_servo import SoftwareServo
 
 BIAS_V, SERVO_GAIN, LIMIT_V = 75.0, 15.0, 4.5

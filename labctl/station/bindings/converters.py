@@ -10,9 +10,10 @@ from drivers.redpitaya.stemlab import RedPitaya
 from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.configuration.instrument_kinds import SLOW_OUTPUT_V
 from labctl.errors import BadReply
-from labctl.station.bindings.loops import BoundPiezo
+from labctl.station.bindings.piezo import BoundPiezo
 from labctl.station.clock import Clock
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import PowerMeter
 
 SLOW_OUT_STEP_V: Final = (SLOW_OUTPUT_V[1] - SLOW_OUTPUT_V[0]) / (2**8 - 1)
@@ -121,8 +122,9 @@ class SteeredPiezo(BoundPiezo):
         slew_v_per_s: float,
         clock: Clock,
         servo_gain: float,
+        way: RightOfWay | None = None,
     ) -> None:
-        super().__init__(name, channel, limit, slew_v_per_s, clock)
+        super().__init__(name, channel, limit, slew_v_per_s, clock, way=way)
         self._servo_gain = servo_gain
         self._rest_v: float | None = None
         self._steering_v = 0.0
@@ -141,9 +143,18 @@ class SteeredPiezo(BoundPiezo):
         try:
             super().ramp_to(volts + self._steering_v)
         finally:
-            reached_v = self._channel.commanded_voltage
-            self._rest_v = None if reached_v is None else reached_v - self._steering_v
+            self._note_rest()
             self._ramping = False
+
+    def come_to_rest(self, volts: float) -> None:
+        """Take the last step, to `volts` in all, see `BoundPiezo`."""
+        with self._lock:
+            super().come_to_rest(volts)
+            self._note_rest()
+
+    def _note_rest(self) -> None:
+        reached_v = self._channel.commanded_voltage
+        self._rest_v = None if reached_v is None else reached_v - self._steering_v
 
     def forget(self) -> None:
         """Forget what was asked for: the output is somewhere else."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.errors import LimitError
-from labctl.station.bindings.loops import MEASURED_WITHIN_V, RAMP_STEP_S, BoundPiezo
+from labctl.station.bindings.piezo import MEASURED_WITHIN_V, RAMP_STEP_S, BoundPiezo
 from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 
 _REACH = 1e-6  # relative, of voltages that were computed
 
@@ -15,8 +16,16 @@ _REACH = 1e-6  # relative, of voltages that were computed
 class DitheredPiezo(BoundPiezo):
     """The `PiezoDriver` role on a channel without an external input, which may also be stepped."""
 
-    def __init__(self, name: str, channel: PiezoChannel, limit: Limit, slew_v_per_s: float, clock: Clock) -> None:
-        super().__init__(name, channel, limit, slew_v_per_s, clock)
+    def __init__(
+        self,
+        name: str,
+        channel: PiezoChannel,
+        limit: Limit,
+        slew_v_per_s: float,
+        clock: Clock,
+        way: RightOfWay | None = None,
+    ) -> None:
+        super().__init__(name, channel, limit, slew_v_per_s, clock, way=way)
         self._rested_at = float("-inf")  # when the slew allows the next step, lab time in s
 
     @property
@@ -41,6 +50,7 @@ class DitheredPiezo(BoundPiezo):
         Raises `LimitError` outside the limits, for more than the largest step, and while nobody knows where the piezo
         is; nothing was sent then.
         """
+        begun = self._way.begin()
         start = self.commanded_v
         self._limit.check(volts)
         if start is None:
@@ -55,7 +65,7 @@ class DitheredPiezo(BoundPiezo):
                 remedy="Ramp it.",
             )
         wait_out(self._clock, self._rested_at - self._clock.now())
-        self._channel.voltage = volts
+        self._put_out(volts, begun)
         self._rested_at = self._clock.now() + step_v / self._slew_v_per_s
 
     def resume(self, volts: float) -> bool:
@@ -67,7 +77,8 @@ class DitheredPiezo(BoundPiezo):
         if self.commanded_v is not None:
             return abs(self.commanded_v - volts) < MEASURED_WITHIN_V
         self._limit.check(volts)
+        begun = self._way.begin()
         if abs(float(self._channel.measured_voltage) - volts) > MEASURED_WITHIN_V:
             return False
-        self._channel.voltage = volts
+        self._put_out(volts, begun)
         return True

@@ -11,6 +11,7 @@ from drivers.redpitaya.stemlab import RedPitaya
 from labctl.errors import BadReply
 from labctl.station.clock import Clock
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 
 MOTION_POLL_S = 0.05
 MOTION_POLLS = 2400
@@ -87,10 +88,13 @@ class BoundPicomotor:
 
 
 class PinShutter:
-    """The `Shutter` role on a digital pin."""
+    """The `Shutter` role on a digital pin; opening it raises `Stopped` while the table is made safe."""
 
-    def __init__(self, name: str, board: RedPitaya, pin: str, open_level: int, clock: Clock) -> None:
+    def __init__(
+        self, name: str, board: RedPitaya, pin: str, open_level: int, clock: Clock, way: RightOfWay | None = None
+    ) -> None:
         self.name = name
+        self._way = way or RightOfWay()
         self._pin = board.pins[pin]
         self._open_level = open_level
         self._clock = clock
@@ -98,10 +102,20 @@ class PinShutter:
 
     def open(self) -> None:
         """Let light through."""
-        self._drive(self._open_level)
+        begun = self._way.begin()
+        with self._pin.parent.transaction():
+            self._way.check(begun)
+            self._drive(self._open_level)
+        self._clock.sleep(SHUTTER_S)
 
     def close(self) -> None:
         """Block the light."""
+        self._drive(1 - self._open_level)
+        self._clock.sleep(SHUTTER_S)
+
+    def begin_to_close(self) -> None:
+        """Block the light, which takes `SHUTTER_S` from now; the pin is made an output whatever it is by now."""
+        self._driven = False
         self._drive(1 - self._open_level)
 
     def is_open(self) -> bool:
@@ -117,7 +131,6 @@ class PinShutter:
             raise InstrumentError(
                 f"shutter {self.name}", "its drive line does not follow", remedy="Check the board's pin."
             )
-        self._clock.sleep(SHUTTER_S)
 
 
 class SlowMonitor:

@@ -10,6 +10,7 @@ from drivers.thorlabs.pm100 import ThorlabsPM100
 from labctl.errors import BadReply, LimitError
 from labctl.station.clock import Clock
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 
 SPEED_OF_LIGHT_M_PER_S: Final = 299_792_458.0
 TUNING_POLL_S: Final = 0.1
@@ -23,15 +24,24 @@ _NOT_SWEEPING: Final = 0
 class BoundLaser:
     """The `TunableLaser` role on a Santec TSL-570, within its limits; every setting is read back.
 
-    Limits are in m and W.
+    Limits are in m and W. Switching it on raises `Stopped` while the table is made safe.
     """
 
-    def __init__(self, name: str, driver: SantecTSL570, wavelength: Limit, power: Limit, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        driver: SantecTSL570,
+        wavelength: Limit,
+        power: Limit,
+        clock: Clock,
+        way: RightOfWay | None = None,
+    ) -> None:
         self.name = name
         self._driver = driver
         self._wavelength = wavelength
         self._power = power
         self._clock = clock
+        self._way = way or RightOfWay()
 
     def tune(self, wavelength_m: float) -> None:
         """Tune to `wavelength_m` and wait until the laser is there.
@@ -97,7 +107,9 @@ class BoundLaser:
         Raises `LimitError`, and switches nothing, where wavelength or power as somebody left them are outside the
         limits.
         """
+        begun = self._way.begin()
         with self._driver.transaction():
+            self._way.check(begun)
             self._pin_unit()
             self._wavelength.check(self.wavelength_m())
             self._power.check(float(self._driver.power_setpoint))

@@ -1,29 +1,33 @@
-"""Servo, piezo and length scan: what a lock needs of the hardware."""
+"""Servo and length scan: what a lock needs of the hardware, beside the piezo."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.redpitaya.stemlab import BUFFER_SAMPLES, RedPitaya125_14
+from drivers.srs.sim900 import SIM900
 from drivers.srs.sim960 import SIM960
-from drivers.srs.sim960_scales import FULL_RANGE_V, INTEGRAL_GAIN, PROPORTIONAL_GAIN
-from drivers.srs.sim960_status import ServoCondition
-from drivers.thorlabs.mdt693b import PiezoChannel
+from drivers.srs.sim960_scales import FULL_RANGE_V, INTEGRAL_GAIN, PROPORTIONAL_GAIN, finite_number
+from drivers.srs.sim960_status import ServoCondition, StandardEvent
 from labctl.errors import LimitError, Refused
 from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import ScanRecord, ServoSetting, ServoState
 
-RAMP_STEP_S = 0.1
 LARGEST_FREE_JUMP_V = 0.5
 SERVO_RAMP_V_PER_S = 20.0
 SWEEP_STEP_S = 21 * 10 / 9600  # what a serial line of 9600 baud takes for the 21 bytes of one step
-MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
 MANUAL_STEP_V = 1e-3  # what a SIM960 resolves
+MONITOR_WITHIN_V = 0.02  # of the output of a module that was not moved in the last half second
+SETTING_FAILED = (
+    StandardEvent.INPUT_LOST | StandardEvent.REPLY_LOST | StandardEvent.EXECUTION_ERROR | StandardEvent.COMMAND_ERROR
+)
 SCAN_DECIMATION = 1024
 FILL_POLLS = 200
 
@@ -31,16 +35,20 @@ FILL_POLLS = 200
 class BoundServo:
     """The `Servo` role on a SIM960 used as an integrator: output = g int (set point - measured) dt, within its limit.
 
-    The limit is set in the hardware too, so that nothing that happens to this program lets the output leave it.
+    The limit is set in the hardware too, so that nothing that happens to this program lets the output leave it. What
+    moves the output or closes the loop raises `Stopped` once the table is made safe.
     """
 
-    def __init__(self, name: str, module: SIM960, output_limit_v: float, clock: Clock) -> None:
+    def __init__(
+        self, name: str, module: SIM960, output_limit_v: float, clock: Clock, way: RightOfWay | None = None
+    ) -> None:
         self.name = name
         self._module = module
         self._limit = Limit(
             f"{name} servo output", -output_limit_v, output_limit_v, "V", f"[loops.{name}] output_limit"
         )
         self._clock = clock
+        self._way = way or RightOfWay()
         self._manual_v: float | None = None  # None: the loop is closed, or nobody knows
         self._told: tuple[float, float, float] | None = None  # set point and gains that the module has, where known
         self._prepared = False
@@ -68,17 +76,27 @@ class BoundServo:
         Raises `LimitError`.
         """
         self._limit.check(volts)
+        begun = self._way.begin()
         if not self._prepared:
             self.prepare()
         if self._manual_v is None:
             self.hold()
             assert self._manual_v is not None
         while abs(volts - self._manual_v) > LARGEST_FREE_JUMP_V:
-            self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
-            self._module.manual_output = round(self._manual_v, 3)
+            with self._step(begun):
+                self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
+                self._module.manual_output = round(self._manual_v, 3)
             wait_out(self._clock, LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
-        self._module.manual_output = round(volts, 3)
-        self._manual_v = volts
+        with self._step(begun):
+            self._module.manual_output = round(volts, 3)
+            self._manual_v = volts
+
+    @contextmanager
+    def _step(self, begun: int) -> Iterator[None]:
+        """Have the module for one step of a motion. Raises `Stopped`."""
+        with self.mainframe.transaction():
+            self._way.check(begun)
+            yield
 
     def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
         """Put out each voltage and read at each, as fast as the link takes set commands; checked once at the end.
@@ -92,11 +110,13 @@ class BoundServo:
         """Do what `sweep` does one voltage at a time."""
         for volts in (float(outputs_v.min()), float(outputs_v.max())):
             self._limit.check(volts)
+        begun = self._way.begin()
         self.set_output(float(outputs_v[0]))
         for volts in outputs_v:
             sent_at = self._clock.now()
-            self._module.put_out_unchecked(float(volts))
-            self._manual_v = float(volts)
+            with self._step(begun):
+                self._module.put_out_unchecked(float(volts))
+                self._manual_v = float(volts)
             # A serial port takes a command at once and sends it later: what is read must come after it.
             wait_out(self._clock, sent_at + SWEEP_STEP_S - self._clock.now())
             yield read()
@@ -120,6 +140,7 @@ class BoundServo:
                 f"{self.name}: a SIM960 has no set point of {setpoint_v:g} V; nothing was sent.",
                 remedy="Look at the signal that the set point was taken from.",
             )
+        begun = self._way.begin()
         if not self._prepared:
             self.prepare()
         # On a serial line a setting costs 80 ms: what the module was told already is not sent again.
@@ -130,9 +151,10 @@ class BoundServo:
             self._module.proportional_gain = proportional
         if told is None or told[2] != integral:
             self._module.integral_gain = integral
-        if self._manual_v is not None:
-            self._module.close_loop()
-        self._manual_v, self._told = None, (setpoint_v, proportional, integral)
+        with self._step(begun):
+            if self._manual_v is not None:
+                self._module.close_loop()
+            self._manual_v, self._told = None, (setpoint_v, proportional, integral)
 
     def setting(self) -> ServoSetting | None:
         """Return set point and gain of a module that is closed as an integrator within our limits; None of another."""
@@ -160,20 +182,67 @@ class BoundServo:
         Raises `LimitError` before anything moves, `Refused` with the loop left open.
         """
         self._limit.check(volts)
+        begun = self._way.begin()
         self.hold()
         assert self._manual_v is not None
         while self._manual_v != volts:
-            left_v = volts - self._manual_v
-            self._manual_v += math.copysign(min(abs(left_v), LARGEST_FREE_JUMP_V), left_v)
-            if abs(volts - self._manual_v) < MANUAL_STEP_V:
-                self._manual_v = volts
-            self._module.put_out_unchecked(self._manual_v)
+            with self._step(begun):
+                left_v = volts - self._manual_v
+                self._manual_v += math.copysign(min(abs(left_v), LARGEST_FREE_JUMP_V), left_v)
+                if abs(volts - self._manual_v) < MANUAL_STEP_V:
+                    self._manual_v = volts
+                self._module.put_out_unchecked(self._manual_v)
             wait_out(self._clock, LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
         errors = self._module.check_errors()
         if errors:
             raise Refused(self.name, f"a step of the hop was refused ({', '.join(map(str, errors))})", command="MOUT")
-        self._module.close_loop()
-        self._manual_v = None
+        with self._step(begun):
+            self._module.close_loop()
+            self._manual_v = None
+
+    # ---- on the way to rest: half exchanges, so that all modules of a mainframe are at work at once -----------------
+
+    @property
+    def mainframe(self) -> SIM900:
+        """Return the driver whose module this is."""
+        mainframe: SIM900 = self._module.parent
+        return mainframe
+
+    def ask_output(self) -> None:
+        """Ask the module for its output; `told_output` has to follow in the same transaction."""
+        self._module.write("OMON?")
+
+    def told_output(self) -> float:
+        """Return the output in V, from the reply to `ask_output`: of a loop that moves, as it was half a second ago."""
+        told_v, known_v = finite_number(self._module.read()), self._manual_v
+        if known_v is None or abs(told_v - known_v) <= MONITOR_WITHIN_V:
+            return told_v
+        # It moved in the last half second, or somebody was at its front panel.
+        return told_v if self._module.closed else float(self._module.manual_output)
+
+    def step_to_rest(self, from_v: float, largest_step_v: float) -> float:
+        """Open the loop, whatever it is now, and go one step from `from_v` towards 0 V, in one line; return where the
+        output is then.
+
+        The step that reaches 0 V asks for its errors: `told_taken` has to follow it in the same
+        transaction.
+        """
+        volts = 0.0 if abs(from_v) <= largest_step_v else round(from_v - math.copysign(largest_step_v, from_v), 3)
+        self._module.write(f"MOUT {volts:g};AMAN 0" + ("" if volts else ";*ESR?"))
+        self._manual_v = volts
+        return volts
+
+    def told_taken(self) -> None:
+        """Make sure that the loop is open at 0 V: by the reply to the question of the last step, or else by telling the
+        module once more, one setting after the other. Raises `Refused`."""
+        module = self._module
+        if module.note_events(module.read(), "*ESR?") & SETTING_FAILED:
+            module.check_errors()  # forget their codes, which may be those of somebody's earlier command
+            module.manual_output, module.closed = 0.0, False
+        module.note_setting("manual_output", 0.0)
+        module.note_setting("closed", False)
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
 
     def output_v(self) -> float:
         """Return the output in V: that of a closed loop read from the module, whose monitor is up to half a second
@@ -213,64 +282,6 @@ def split_gain(gain_per_s: float) -> tuple[float, float]:
             f"A SIM960 has no integral gain of {gain_per_s:g} 1/s.", remedy="Change the loop's unity_gain."
         )
     return math.copysign(proportional, gain_per_s), integral
-
-
-class BoundPiezo:
-    """The `PiezoDriver` role: one channel, within its limits, never faster than its slew.
-
-    `external_v` returns what the external input of the channel adds to its output now, in V.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        channel: PiezoChannel,
-        limit: Limit,
-        slew_v_per_s: float,
-        clock: Clock,
-        external_v: Callable[[], float] = lambda: 0.0,
-    ) -> None:
-        self.name = name
-        self._channel = channel
-        self._limit = limit
-        self._slew_v_per_s = slew_v_per_s
-        self._clock = clock
-        self._external_v = external_v
-
-    @property
-    def commanded_v(self) -> float | None:
-        """Return what was last asked for, in V; None when nobody knows."""
-        return self._channel.commanded_voltage
-
-    def missing_v(self) -> float:
-        """Return measured output less what it should be, in V, good to a volt or two; 0 where nothing was asked for."""
-        commanded = self._channel.commanded_voltage
-        if commanded is None:
-            return 0.0
-        return float(self._channel.measured_voltage) - self._external_v() - commanded
-
-    def forget(self) -> None:
-        """Forget what was asked for: the output is somewhere else."""
-        self._channel.forget_command()
-
-    def ramp_to(self, volts: float) -> None:
-        """Go to `volts` in steps.
-
-        The set point cannot be read back, so an unknown start is taken from the measured output, less what the
-        servo adds to it. Where that says that the piezo is there already it is told so in one step: the same set point
-        again moves nothing, and a loop that holds goes on holding.
-        """
-        self._limit.check(volts)
-        start = self._channel.commanded_voltage
-        if start is None:
-            measured = self._channel.measured_voltage - self._external_v()
-            start = min(max(measured, self._limit.low), self._limit.high)
-            if abs(start - volts) < MEASURED_WITHIN_V:
-                start = volts
-        steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
-        for value in np.linspace(start, volts, steps + 1)[1:]:
-            self._channel.voltage = float(value)
-            wait_out(self._clock, RAMP_STEP_S)
 
 
 class BoundLengthScan:

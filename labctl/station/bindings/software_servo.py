@@ -17,6 +17,7 @@ from labctl.errors import BadReply, LabError, LimitError
 from labctl.station.bindings.biquad import Law, Memory, OutputLimits, advance, integrator
 from labctl.station.clock import Clock, Registration, wait_out
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import ServoSetting, ServoState
 
 DEADLINE_PERIODS: Final = 2.0  # where no deadline was given
@@ -49,7 +50,8 @@ class SoftwareServo:
     period, never over the gap. A step whose converter fails is left out, and after three in a row the loop opens:
     `problem` then says why. `state().overloaded` says that since the last look a step was late or lost, or that the
     input was beyond `input_limit_v`. `tell` is given a sentence when a step is late for the first time after the loop
-    was closed, how many were when it is opened, and why it was where it opened itself.
+    was closed, how many were when it is opened, and why it was where it opened itself. What moves the output or closes
+    the loop raises `Stopped` once the table is made safe, see `way`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class SoftwareServo:
         law: Law = integrator,
         key: str = "",
         tell: Callable[[str], None] = log.warning,
+        way: RightOfWay | None = None,
     ) -> None:
         self.name = name
         self.problem = ""
@@ -78,6 +81,7 @@ class SoftwareServo:
         self._deadline_s = DEADLINE_PERIODS * period_s if deadline_s is None else deadline_s
         self._slew_v_per_s = slew_v_per_s
         self._tell = tell
+        self._way = way or RightOfWay()
         self._limit = Limit(
             f"{name} servo output", -output_limit_v, output_limit_v, "V", key or f"[loops.{name}] output_limit"
         )
@@ -128,8 +132,19 @@ class SoftwareServo:
         Raises `LimitError` before anything moves.
         """
         self._limit.check(volts)
+        begun = self._way.begin()
         self.hold()
-        self._ramp_to(volts)
+        self._ramp_to(volts, begun)
+
+    def end_soon(self) -> None:
+        """Let no further step begin; waits for none that is under way, as `hold` does, which has to follow."""
+        if (registration := self._registration) is not None:
+            registration.cancel()
+
+    def to_rest(self) -> Iterator[float]:
+        """Open the loop and go to 0 V, no faster than the slew; yield how long the next step has to wait, in s."""
+        self.hold()
+        yield from self._ramping(0.0, lambda: None)
 
     def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
         """Open the loop, put out each voltage and read at each; what is further than one step of the slew is ramped.
@@ -142,9 +157,10 @@ class SoftwareServo:
         """Do what `sweep` does one voltage at a time."""
         for volts in (float(np.min(outputs_v)), float(np.max(outputs_v))):
             self._limit.check(volts)
+        begun = self._way.begin()
         self.hold()
         for volts in outputs_v:
-            self._ramp_to(float(volts))
+            self._ramp_to(float(volts), begun)
             yield read()
 
     def hold(self) -> None:
@@ -161,19 +177,25 @@ class SoftwareServo:
                     f"was {timing.longest_gap_s:.3g} s."
                 )
 
-    def _ramp_to(self, volts: float) -> None:
+    def _ramp_to(self, volts: float, begun: int) -> None:
+        for wait_s in self._ramping(volts, lambda: self._way.check(begun)):
+            wait_out(self._clock, wait_s)
+
+    def _ramping(self, volts: float, check: Callable[[], None]) -> Iterator[float]:
+        """Go to `volts`; yield how long the slew makes the next step wait, and `check` before each."""
         step, here = self._limits.step, self._present_v()
         while abs(volts - here) > step * (1 + _ROUNDING):
             here += math.copysign(step, volts - here)
-            self._put_when_due(here)
-        self._put_when_due(volts)
+            yield from self._putting_when_due(here, check)
+        yield from self._putting_when_due(volts, check)
 
-    def _put_when_due(self, volts: float) -> None:
-        """Put out `volts` once the slew allows it."""
+    def _putting_when_due(self, volts: float, check: Callable[[], None]) -> Iterator[float]:
         due = self._put_at + abs(volts - self._present_v()) / self._slew_v_per_s
         if due > self._clock.now():
-            wait_out(self._clock, due - self._clock.now())
-        self._put(volts)
+            yield due - self._clock.now()
+        with self._lock:
+            check()
+            self._put(volts)
 
     def _put(self, volts: float) -> None:
         with self._lock:
@@ -200,10 +222,14 @@ class SoftwareServo:
                 f"{self.name}: a set point of {setpoint_v:g} V and a gain of {integral_gain_per_s:g} 1/s make no loop.",
                 remedy="Look at the signal that they were taken from.",
             )
+        self._close_loop(setpoint_v, integral_gain_per_s, self._way.begin())
+
+    def _close_loop(self, setpoint_v: float, integral_gain_per_s: float, begun: int) -> None:
         with self._lock:
             if (within := min(max(self._present_v(), self._limit.low), self._limit.high)) != self._present_v():
-                self._ramp_to(within)
+                self._ramp_to(within, begun)
             measured_v = self._measure()
+            self._way.check(begun)
             self.hold()
             self._setpoint_v, self._gain_per_s = setpoint_v, integral_gain_per_s
             self._section = self._law(integral_gain_per_s, self._period_s)
@@ -219,9 +245,10 @@ class SoftwareServo:
     def hop(self, volts: float) -> None:
         """Open the loop, ramp to `volts` and close it as it was. Raises `LimitError` before anything moves."""
         self._limit.check(volts)
+        begun = self._way.begin()
         self.hold()
-        self._ramp_to(volts)
-        self.close_loop(self._setpoint_v, self._gain_per_s)
+        self._ramp_to(volts, begun)
+        self._close_loop(self._setpoint_v, self._gain_per_s, begun)
 
     def forget_conditions(self) -> None:
         """Forget what happened to the input and at the limits."""

@@ -1,0 +1,130 @@
+"""A piezo on one channel of a high-voltage amplifier: ramps, and its way to rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from drivers.thorlabs.mdt693b import PiezoChannel, ThorlabsMDT69xB
+from labctl.errors import Refused
+from labctl.station.clock import Clock, wait_out
+from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
+
+RAMP_STEP_S = 0.1
+MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
+
+
+class BoundPiezo:
+    """The `PiezoDriver` role: one channel, within its limits, never faster than its slew.
+
+    `external_v` returns what the external input of the channel adds to its output now, in V. What moves the output
+    raises `Stopped` once the table is made safe.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        channel: PiezoChannel,
+        limit: Limit,
+        slew_v_per_s: float,
+        clock: Clock,
+        external_v: Callable[[], float] = lambda: 0.0,
+        way: RightOfWay | None = None,
+    ) -> None:
+        self.name = name
+        self._way = way or RightOfWay()
+        self._channel = channel
+        self._limit = limit
+        self._slew_v_per_s = slew_v_per_s
+        self._clock = clock
+        self._external_v = external_v
+        self._sent = ""
+
+    @property
+    def commanded_v(self) -> float | None:
+        """Return what was last asked for, in V; None when nobody knows."""
+        return self._channel.commanded_voltage
+
+    def missing_v(self) -> float:
+        """Return measured output less what it should be, in V, good to a volt or two; 0 where nothing was asked for."""
+        commanded = self._channel.commanded_voltage
+        if commanded is None:
+            return 0.0
+        return float(self._channel.measured_voltage) - self._external_v() - commanded
+
+    def forget(self) -> None:
+        """Forget what was asked for: the output is somewhere else."""
+        self._channel.forget_command()
+
+    def ramp_to(self, volts: float) -> None:
+        """Go to `volts` in steps.
+
+        The set point cannot be read back, so an unknown start is taken from the measured output, less what the
+        servo adds to it. Where that says that the piezo is there already it is told so in one step: the same set point
+        again moves nothing, and a loop that holds goes on holding.
+        """
+        self._limit.check(volts)
+        begun = self._way.begin()
+        start = self._start_towards(volts, self._external_v)
+        steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
+        for value in np.linspace(start, volts, steps + 1)[1:]:
+            self._put_out(float(value), begun)
+            wait_out(self._clock, RAMP_STEP_S)
+
+    def _start_towards(self, volts: float, external_v: Callable[[], float]) -> float:
+        start = self._channel.commanded_voltage
+        if start is None:
+            measured = self._channel.measured_voltage - external_v()
+            start = min(max(measured, self._limit.low), self._limit.high)
+            if abs(start - volts) < MEASURED_WITHIN_V:
+                start = volts
+        return float(start)
+
+    def _put_out(self, volts: float, begun: int) -> None:
+        with self._channel.parent.transaction():
+            self._way.check(begun)
+            self._channel.voltage = volts
+
+    # ---- on the way to rest: half exchanges, so that all amplifiers are at work at once -----------------------------
+
+    @property
+    def amplifier(self) -> ThorlabsMDT69xB:
+        """Return the driver whose channel this is."""
+        amplifier: ThorlabsMDT69xB = self._channel.parent
+        return amplifier
+
+    def start_to_rest(self, volts: float, *, external_is_known: bool) -> float:
+        """Return the set point in V from which the way to `volts` starts, see `ramp_to`; what the external input adds
+        counts as nothing where it is not known. Raises `LimitError` where `volts` is outside the limits."""
+        self._limit.check(volts)
+        return self._start_towards(volts, self._external_v if external_is_known else lambda: 0.0)
+
+    def send_step(self, volts: float) -> None:
+        """Send a set point; `told_taken` has to follow in the same transaction. Until `come_to_rest` nobody knows it.
+
+        Raises `LimitError` before anything is sent.
+        """
+        low, high = self._channel.voltage_range
+        volts = min(max(self._limit.check(volts), low), high)
+        self._channel.forget_command()
+        self._sent = str(self._channel.insert_id(f"{{ch}}voltage={volts:.3f}"))
+        self.amplifier.write(self._sent)
+
+    def told_taken(self) -> None:
+        """Make sure that the set point was accepted. Raises `Refused`."""
+        amplifier = self.amplifier
+        with amplifier.transaction():
+            reply = str(amplifier.read())
+        lines = {line.strip() for line in reply.splitlines()} - {
+            "",
+            self._sent,
+        }  # its echo, which a power cut brings back
+        if lines:
+            raise Refused(amplifier.name, "did not accept a set point", command=self._sent, reply=reply.strip())
+
+    def come_to_rest(self, volts: float) -> None:
+        """Take the last step, to `volts`; it is the set point then. Raises `LimitError`, `Refused`."""
+        self._channel.voltage = self._limit.check(volts)

@@ -112,10 +112,10 @@ class StepQueue:
         """Go on."""
         self._paused = False
 
-    def forget_ended(self) -> None:
-        """Take out every step that is over."""
+    def clear(self) -> None:
+        """Take out every step but the one that runs."""
         with self._guard:
-            self._steps = [q for q in self._steps if q.state in (StepState.WAITING, StepState.RUNNING)]
+            self._steps = [queued for queued in self._steps if queued.state is StepState.RUNNING]
 
     # ---- what the run does ------------------------------------------------------------------------------------------
 

@@ -122,6 +122,12 @@ class MoveStep(Controlled):
     place: Annotated[int, Field(ge=0, le=10_000)]
 
 
+class ClearQueue(Controlled):
+    """Take out every step that waits or is over; the one that runs goes on."""
+
+    name = "clear_queue"
+
+
 class StartQueue(Controlled):
     """Run the waiting steps, as one run on disk."""
 
@@ -236,7 +242,7 @@ COMMANDS: dict[str, type[Command]] = {
     command.name: command
     for command in (
         Stop, Reset, TakeControl, KeepControl, GiveControl,
-        AddStep, AddRecipe, RemoveStep, SkipStep, MoveStep, StartQueue, PauseQueue, ResumeQueue,
+        AddStep, AddRecipe, RemoveStep, SkipStep, MoveStep, ClearQueue, StartQueue, PauseQueue, ResumeQueue,
         LockLoop, HoldLoop, ReleaseLoop, ChangeSetting,
         Acknowledge, Shelve, Note, ListRuns, ListFigures, ReadFigure, ReadTraffic,
     )

@@ -4,11 +4,12 @@ refused with `BadMessage`."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from p4p import Value
 
 from labctl.bus.messages import FigureRow, Row, RunSummaryRow, Severity
@@ -32,6 +33,9 @@ from labctl.errors import LabError
 RowT = TypeVar("RowT", bound=Row)
 NANOSECONDS = 1e9
 ANSWERED: tuple[type[Row], ...] = (*TABLES, RunSummaryRow, FigureRow)
+
+
+_NOT_AS_SAID = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 
 
 class BadMessage(LabError):
@@ -63,9 +67,12 @@ def time_stamp(at: float) -> dict[str, int]:
 
 
 def stamped_at(value: Value) -> float:
-    """Return the time stamp of a value in s since the epoch; nan where it has none."""
-    stamp = value["timeStamp"]
-    seconds = float(stamp["secondsPastEpoch"]) + float(stamp["nanoseconds"]) / NANOSECONDS
+    """Return the time stamp of a value in s since the epoch; nan where it is not known. Raises `BadMessage`."""
+    try:
+        stamp = value["timeStamp"]
+        seconds = float(stamp["secondsPastEpoch"]) + float(stamp["nanoseconds"]) / NANOSECONDS
+    except _NOT_AS_SAID as error:
+        raise BadMessage(f"A value came without its time stamp ({error}).") from error
     return seconds or math.nan
 
 
@@ -188,7 +195,7 @@ def decode_rows(kind: type[RowT], value: Value) -> tuple[RowT, ...]:
     try:
         columns = value["value"]
         lists = [list(map(hint, _cells(columns[name]))) for name, hint in column_types(kind).items()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _NOT_AS_SAID as error:
         raise BadMessage(f"A table of {kind.__name__} came without its columns ({error}).") from error
     if len({len(column) for column in lists}) > 1:
         raise BadMessage(f"A table of {kind.__name__} came with columns of unlike length.")
@@ -196,15 +203,31 @@ def decode_rows(kind: type[RowT], value: Value) -> tuple[RowT, ...]:
 
 
 def _cells(column: Any) -> Any:
-    return () if column is None else column  # an array of no strings is None
+    if isinstance(column, str):
+        raise TypeError("a text where a column should be")
+    return () if column is None else column  # an array without elements may come as None
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    array = np.asarray(_cells(column), dtype=np.float64)
+    if array.ndim != 1:
+        raise TypeError("a number where an array should be")
+    return array
+
+
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {"s": str, "d": float, "l": int, "?": bool}
+
+
+def _fields(value: Any, specification: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {name: _CONVERSIONS[code](value[name]) for name, code in specification}
 
 
 def decode_spectrum(value: Value) -> LiveSpectrum:
     """Return a spectrum. Raises `BadMessage`."""
     try:
-        acquisition = {name: value["acquisition"][name] for name, _ in ACQUISITION}
-        frequency, psd = np.asarray(value["value"]["frequency"]), np.asarray(value["value"]["psd"])
-    except (KeyError, TypeError) as error:
+        acquisition = _fields(value["acquisition"], ACQUISITION)
+        frequency, psd = _numbers(value["value"]["frequency"]), _numbers(value["value"]["psd"])
+    except _NOT_AS_SAID as error:
         raise BadMessage(f"A spectrum came without {error}.") from error
     if frequency.shape != psd.shape or acquisition["kind"] not in ("psd", "shot", "dark"):
         raise BadMessage(f"A spectrum of {acquisition['channel']!r} came with an axis that does not fit.")
@@ -214,10 +237,10 @@ def decode_spectrum(value: Value) -> LiveSpectrum:
 def decode_curve(value: Value) -> Curve:
     """Return a curve. Raises `BadMessage`."""
     try:
-        legend = {name: value["legend"][name] for name, _ in LEGEND}
-        columns = {name: np.asarray(column) for name, column in value["value"].items()}
+        legend = _fields(value["legend"], LEGEND)
+        columns = {name: _numbers(column) for name, column in value["value"].items()}
         x = columns.pop("x")
-    except (KeyError, TypeError) as error:
+    except _NOT_AS_SAID as error:
         raise BadMessage(f"A curve came without {error}.") from error
     if any(column.shape != x.shape for column in columns.values()):
         raise BadMessage(f"The curve {legend['system']}:{legend['name']} came with columns of unlike length.")
@@ -227,12 +250,13 @@ def decode_curve(value: Value) -> Curve:
 def decode_reply(value: Value) -> Reply:
     """Return a reply. Raises `BadMessage`."""
     try:
-        text, rows, data = str(value["value"]), value["rows"], bytes(np.asarray(value["data"], dtype=np.uint8))
-    except (KeyError, TypeError) as error:
+        text, rows, data = str(value["value"]), value["rows"], bytes(np.asarray(_cells(value["data"]), dtype=np.uint8))
+        descriptor = None if rows is None else rows["descriptor"]
+    except _NOT_AS_SAID as error:
         raise BadMessage(f"A reply came without {error}.") from error
     if rows is None:
         return Reply(text, (), data)
     for kind in ANSWERED:
-        if kind.__name__ == rows["descriptor"]:
+        if kind.__name__ == descriptor:
             return Reply(text, decode_rows(kind, rows), data)
-    raise BadMessage(f"A reply came with a table of {rows['descriptor']!r}, which nobody knows.")
+    raise BadMessage(f"A reply came with a table of {descriptor!r}, which nobody knows.")

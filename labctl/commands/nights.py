@@ -122,9 +122,7 @@ def _run_watched(plan: Plan, display: NightDisplay, bus: bool) -> NightResult:
 def _attended(plan: Plan) -> Callable[[Table], AbstractContextManager[Attendant]]:
     from labctl.core.serving import on_the_bus
 
-    backend = plan.station.backend
-    speed = 0.0 if isinstance(backend, SimulatedBackend) else backend.speed
-    return lambda table: on_the_bus(table, plan.runs, speed)
+    return lambda table: on_the_bus(table, plan.runs)
 
 
 def _tell(console: Console, display: NightDisplay, result: NightResult) -> None:

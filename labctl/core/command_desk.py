@@ -109,9 +109,7 @@ class CommandDesk:
                 core.require_not_stopped()
                 return Reply(core.release(command.loop))
             case asked.ChangeSetting():
-                before = core.settings.change(command.setting, command.value)
-                core.wake()
-                return Reply(repr(before))
+                return Reply(repr(core.change_setting(command.setting, command.value)))
             case asked.Acknowledge():
                 count = core.board.alarms.acknowledge(command.identity, command.client, time.time())
                 return Reply(f"{count} acknowledged.")
@@ -138,6 +136,9 @@ class CommandDesk:
             case asked.MoveStep():
                 queue.move(command.identity, command.place)
                 return Reply("Moved.")
+            case asked.ClearQueue():
+                queue.clear()
+                return Reply("The queue is empty.")
             case asked.StartQueue():
                 return Reply(core.start(command.title))
             case asked.PauseQueue():

@@ -12,16 +12,17 @@ from pathlib import Path
 from pymeasure.units import ureg
 
 from labctl.bus.messages import Severity
-from labctl.configuration.station_file import SimulatedBackend, StationFile
+from labctl.configuration.station_file import SimulatedBackend, StationFile, VisaBackend
 from labctl.core.board import Board, Inbox, Latch
 from labctl.core.control import ControlLease
 from labctl.core.earlier_results import earlier_results
 from labctl.core.environment import Environment
 from labctl.core.flood import FloodGuard
 from labctl.core.log_book import LogBook
-from labctl.core.settings import Settings
+from labctl.core.settings import PACE, Settings
 from labctl.errors import LabError
 from labctl.station.clock import Registration
+from labctl.station.paced_clock import PacedClock
 from labctl.store.losses import LossRecord
 from labctl.store.records import EventRecord, NamedResult, TraceRecord
 from procedures.bench import Bench
@@ -67,12 +68,14 @@ class Core:
         self.lease = ControlLease(self._control_lost)
         self.flood = FloodGuard()
         self.log_book = LogBook(runs / "logbook")
-        self.settings = Settings()
+        clock = bench.clock
+        self.settings = Settings(clock.speed if isinstance(clock, PacedClock) else 0.0)
         self.inbox = Inbox()
         self.queue = StepQueue()
         self.run = RunNow()
         self.environment = Environment(bench.station)
         self.held: set[str] = set()  # loops that an operator holds
+        self.tell_now: Callable[[], None] = lambda: None  # who tells the state, at once
         self.start_asked = threading.Event()
         self.title_asked = ""
         self.safe_asked = threading.Event()
@@ -121,6 +124,7 @@ class Core:
         if clock.concurrent:
             threading.Thread(target=self._make_safe, name="labctl stop", daemon=True).start()
         else:
+            self.bench.station.way.end_motions()
             clock.interrupt()
         return "Stopping: the table is being made safe."
 
@@ -141,6 +145,7 @@ class Core:
             self.board.alarms.clear("stop", time.time(), condition="safe")
             took_s = time.monotonic() - pressed_at
             self.board.say("info", "stop", f"The table is safe, {took_s:.2f} s after the stop.")
+        self.tell_now()
 
     def reset(self, reason: str, by: str) -> str:
         """Release the latch; nothing is started again."""
@@ -171,6 +176,23 @@ class Core:
         self.start_asked.set()
         self.wake()
         return f"{waiting} steps will run."
+
+    def change_setting(self, name: str, value: float) -> float:
+        """Change a setting and return the value before. Raises `LimitError`."""
+        before = self.settings.change(name, value)
+        clock = self.bench.clock
+        if name == PACE and isinstance(clock, PacedClock):
+            clock.go_at(value)
+        self.wake()
+        return before
+
+    @property
+    def speed(self) -> float:
+        """Return lab seconds per wall second; 0 where nobody paces them."""
+        clock, backend = self.bench.clock, self.file.backend
+        if isinstance(clock, PacedClock):
+            return clock.speed
+        return backend.speed if isinstance(backend, VisaBackend) else 0.0
 
     def wake(self) -> None:
         """Let the thread of the table look at what was asked for."""

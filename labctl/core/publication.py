@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -59,13 +60,11 @@ RowT = TypeVar("RowT", bound=Row)
 
 
 class Publication:
-    """Tells the state of a core on its bus until it is closed. `speed` is lab seconds per wall second, 0 where nobody
-    paces them."""
+    """Tells the state of a core on its bus until it is closed."""
 
-    def __init__(self, core: Core, server: BusServer, speed: float, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(self, core: Core, server: BusServer, recipes: Mapping[str, Recipe]) -> None:
         self._core = core
         self._server = server
-        self._speed = speed
         self._version = metadata.version("labctl")  # looks at the disk
         self._recipes = recipes
         self._said: dict[type, tuple[tuple[Row, ...] | None, float]] = {}
@@ -80,7 +79,9 @@ class Publication:
         self._day = DayHistory(list(core.file.loops), ["oven", "vacuum", "squeezing_db"])
         self._day_told_at = 0.0
         self._scalars = Scalars(server, core)
+        self._telling = threading.Lock()
         self._tell_what_stays()
+        core.tell_now = self._tell_states
         # A clock each: what is large does not make the heartbeat late.
         self._registrations = [
             self._every(STATE_PERIOD_S, self._tell_states, "bus"),
@@ -119,6 +120,10 @@ class Publication:
     # ---- ten times a second -----------------------------------------------------------------------------------------
 
     def _tell_states(self) -> None:
+        with self._telling:
+            self._tell_present_states()
+
+    def _tell_present_states(self) -> None:
         core, board, now = self._core, self._core.board, time.time()
         self._server.beat()  # first: a core that cannot tell something is not gone
         lab_now = core.bench.clock.now()
@@ -129,7 +134,7 @@ class Publication:
         readings, instruments = core.environment.readings, core.environment.instruments
         self._update_alarms(loops, queue, readings, instruments, now)
         self._say(CoreRow, [self._core_row(lab_now, now)], now)
-        run = run_row(core.run, steps, core.queue.paused, self._speed)
+        run = run_row(core.run, steps, core.queue.paused, core.speed)
         self._say(RunRow, [run], now)
         self._say(QueueRow, queue, now)
         self._say(LoopRow, loops, now)
@@ -166,7 +171,7 @@ class Publication:
             started_at=core.started_at,
             now=now,
             lab_time_s=lab_now,
-            speed=self._speed,
+            speed=core.speed,
             control_holder=holder,
             control_until=until,
             stopped=latch.stopped,

@@ -42,19 +42,19 @@ RECIPES: Final = ("overnight", "bring_up")
 
 
 @contextmanager
-def on_the_bus(table: Table, runs: Path, speed: float) -> Iterator[Core]:
+def on_the_bus(table: Table, runs: Path) -> Iterator[Core]:
     """Let a table be seen and commanded over its bus for the block. Raises `LabError` where its bus cannot listen."""
     recipes = {name: load_recipe(template_directory() / f"{name}.toml", known_procedures()) for name in RECIPES}
     with ExitStack() as closing:
         core = Core(table, runs)
         closing.callback(core.close)
-        table.bench.shows_sweeps = speed > 0.0  # where nobody paces lab time nobody could follow
+        table.bench.shows_sweeps = core.speed > 0.0  # where nobody paces lab time nobody could follow
         traffic = TrafficTail(core.file.instruments)
         closing.callback(traffic.close)
         bus = core.file.bus
         server = BusServer(bus, CommandDesk(core, StoredRuns(runs), traffic, recipes).execute)
         closing.callback(server.close)
-        closing.callback(Publication(core, server, speed, recipes).close)
+        closing.callback(Publication(core, server, recipes).close)
         if server.port != bus.port and bus.port:
             core.board.say("warning", "bus", f"Port {bus.port} is in use; this core listens on {server.port}.")
         core.port = server.port
@@ -80,7 +80,7 @@ def serve(service: Service, on_ready: Callable[[Core, StopRequest], None]) -> No
     """
     backend = service.station.backend
     speed = service.pace if isinstance(backend, SimulatedBackend) else backend.speed
-    with table_in_use(service.station, speed) as table, on_the_bus(table, service.runs, speed) as core:
+    with table_in_use(service.station, speed) as table, on_the_bus(table, service.runs) as core:
         table.bench.record = IdleRecord(core.board)
         core.know_earlier_runs()
         table.take_over(service.runs)

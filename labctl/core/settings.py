@@ -13,17 +13,20 @@ from labctl.errors import LimitError
 LIVE: Final = "live.on"
 LIVE_AVERAGES: Final = "live.averages"
 LIVE_REFERENCE_S: Final = "live.reference_age"
+PACE: Final = "table.speed"
 
 
 class Settings:
-    """The settings by name, each with its limits."""
+    """The settings by name, each with its limits; with a `pace` how fast the time of a simulated table goes."""
 
-    def __init__(self) -> None:
-        rows = (
+    def __init__(self, pace: float = 0.0) -> None:
+        rows = [
             SettingRow(LIVE, "Live spectra while nothing runs", 1.0, "", 0.0, 1.0, True),
             SettingRow(LIVE_AVERAGES, "Averages of a live spectrum", 50.0, "", 1.0, 10000.0, True),
             SettingRow(LIVE_REFERENCE_S, "Take shot noise again after", 600.0, "s", 10.0, 86400.0, False),
-        )
+        ]
+        if pace:
+            rows.append(SettingRow(PACE, "Lab seconds per second", pace, "", 0.1, 1e5, False))
         self._guard = threading.Lock()
         self._rows = {row.name: row for row in rows}
 

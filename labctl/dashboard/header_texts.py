@@ -84,9 +84,9 @@ def run_said(latest: Latest, now: float) -> RunSaid:
     mark = run_mark(run.state)
     word = "RUN" if run.state == "running" else mark.word.upper()
     title = " ".join(part for part in (mark.glyph, word, run.title or run.run_id) if part)
-    if run.reason and run.state in ("paused", "stopped", "failed"):
+    if run.reason and run.state in ("paused", "pausing", "stopped", "failed"):
         title += f": {run.reason}"
-    goes_on = run.state in ("running", "paused")
+    goes_on = run.state in ("running", "paused", "pausing")
     share = f"{100 * run.fraction:.0f} %" if math.isfinite(run.fraction) else ""
     parts = [
         f"step {run.step_number}/{run.steps}" if run.steps else "",
@@ -101,7 +101,7 @@ def run_said(latest: Latest, now: float) -> RunSaid:
 def _eta(core: CoreRow, run: RunRow, now: float) -> str:
     if not math.isfinite(run.eta_s) or run.eta_s < 0:
         return "ETA –"
-    if run.state == "paused":
+    if run.state in ("paused", "pausing"):
         return f"{duration(run.eta_s)} left once resumed"
     if not core.speed > 0:
         return f"{duration(run.eta_s)} of lab time left"

@@ -172,7 +172,7 @@ class ParameterForm(QtWidgets.QScrollArea):  # type: ignore[misc]
         super().__init__()
         self._look = look
         self.fields: tuple[ParameterField, ...] = ()
-        self._empty = PlainLabel("")
+        self._empty: PlainLabel | None = None  # lives as long as what it stands in
         self.setWidgetResizable(True)
         self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self.show_parameters(())
@@ -186,8 +186,8 @@ class ParameterForm(QtWidgets.QScrollArea):  # type: ignore[misc]
             for column, part in enumerate((field.label, field.field, field.note)):
                 grid.addWidget(part, place, column)
             field.changed.connect(self.changed)
-        if not self.fields:
-            self._empty = PlainLabel("It has no parameters.")
+        self._empty = None if self.fields else PlainLabel("It has no parameters.")
+        if self._empty is not None:
             grid.addWidget(self._empty, 0, 0)
         grid.setColumnStretch(2, 1)
         grid.setRowStretch(len(self.fields) + 1, 1)
@@ -200,7 +200,8 @@ class ParameterForm(QtWidgets.QScrollArea):  # type: ignore[misc]
     def use_look(self, look: Look) -> None:
         """Take another theme or other sizes."""
         self._look = look
-        self._empty.dress(look, TEXT_UNITS, look.theme.dim)
+        if self._empty is not None:
+            self._empty.dress(look, TEXT_UNITS, look.theme.dim)
         for field in self.fields:
             field.use_look(look)
         grid = self.widget().layout()

@@ -21,7 +21,8 @@ from labctl.dashboard.text_rows import MAY_BREAK, Cell, TextRow
 from labctl.dashboard.text_table import TextTable
 
 BUTTONS = ("Start", "Pause", "Skip", "▲", "▼", "Remove", "Add…")
-_BUSY = ("running", "paused")
+_PAUSED = ("paused", "pausing")
+_BUSY = ("running", *_PAUSED)
 
 
 class QueuePanel(PanelBox):
@@ -165,7 +166,7 @@ class QueuePanel(PanelBox):
         }  # fmt: skip
         tips = {
             "Start": "Run the waiting steps; asks for a title first",
-            "Pause": "Go on with the next step" if state == "paused" else "Begin no further step",
+            "Pause": "Go on with the next step" if state in _PAUSED else "Begin no further step",
             "Skip": "Skip the chosen step",
             "▲": "Run the chosen step earlier",
             "▼": "Run the chosen step later",
@@ -174,7 +175,7 @@ class QueuePanel(PanelBox):
         }
         for name, button in self.buttons.items():
             allow(button, refusal(control, *reasons[name]), tips[name])
-        pause = "Resume" if state == "paused" else "Pause"
+        pause = "Resume" if state in _PAUSED else "Pause"
         if self.buttons["Pause"].text() != pause:
             self.buttons["Pause"].setText(pause)
 
@@ -186,7 +187,7 @@ class QueuePanel(PanelBox):
         self._ask(question, lambda title, _: self._commander.send("start_queue", title=title))
 
     def _pause_or_resume(self) -> None:
-        paused = self._run is not None and self._run.state == "paused"
+        paused = self._run is not None and self._run.state in _PAUSED
         self._commander.send("resume_queue" if paused else "pause_queue")
 
     def _skip(self) -> None:

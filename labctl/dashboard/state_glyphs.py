@@ -60,6 +60,7 @@ _RUN_MARKS: Final = {
     "idle": Mark("○", "idle"),
     "running": Mark("▶", "running"),
     "paused": Mark("‖", "paused", Severity.MINOR),
+    "pausing": Mark("‖", "pausing", Severity.MINOR),
     "complete": Mark("✓", "complete"),
     "stopped": Mark("■", "stopped", Severity.MINOR),
     "failed": Mark("✗", "failed", Severity.MAJOR),

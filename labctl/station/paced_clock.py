@@ -24,11 +24,21 @@ class PacedClock:
     def __init__(self, clock: SimulatedClock, speed: float, wall: Callable[[], float] = time.monotonic) -> None:
         if not speed > 0:
             raise ValueError(f"the speed of a clock is above 0, not {speed:g}")
-        self.speed = speed
+        self._speed = speed
         self._clock = clock
         self._wall = wall
         self._wake = threading.Event()
         self._wall_origin, self._lab_origin = wall(), clock.now()
+
+    @property
+    def speed(self) -> float:
+        """Lab seconds per wall second."""
+        return self._speed
+
+    def go_at(self, speed: float) -> None:
+        """Let lab time go at another speed from now on."""
+        self._wall_origin, self._lab_origin = self._wall(), self.now()
+        self._speed = speed
 
     def now(self) -> float:
         """Return the time in s since the table was switched on."""
@@ -39,7 +49,7 @@ class PacedClock:
         end = self.now() + max(0.0, seconds)
         while not self._wake.is_set():
             left = end - self.now()
-            self._clock.sleep(min(max(left, 0.0), STRIDE_S * self.speed))
+            self._clock.sleep(min(max(left, 0.0), STRIDE_S * self._speed))
             self._keep_pace()
             if end - self.now() <= 0.0:
                 break
@@ -54,7 +64,7 @@ class PacedClock:
         return self._clock.every(period_s, task, name)
 
     def _keep_pace(self) -> None:
-        ahead_s = (self.now() - self._lab_origin) / self.speed - (self._wall() - self._wall_origin)
+        ahead_s = (self.now() - self._lab_origin) / self._speed - (self._wall() - self._wall_origin)
         if ahead_s > 0.0:
             self._wake.wait(ahead_s)
         elif ahead_s < -LONGEST_LAG_S:

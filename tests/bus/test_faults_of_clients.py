@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -151,23 +151,20 @@ def test_ten_clients_at_once(table: Started) -> None:
 
 
 @pytest.mark.slow
-def test_ten_processes_at_once(table: Started, machine: Started, folder: Path) -> None:
-    gaps = []
-    for number in range(TRIES):
-        with ten_followers(folder / f"ten{number}", table.port) as followers:
-            until(lambda: all(one.notes and one.notes[-1]["age_s"] < 0.5 for one in followers), 60.0)
-            before = time.time()
-            threading.Event().wait(2.0)
-            gaps.append(gap_s(table, machine, before))
-        if gaps[-1] < MOST_GAP_S:
-            break
-    assert min(gaps) < MOST_GAP_S
+def test_ten_processes_at_once(table: Started, folder: Path) -> None:
+    """Ten that decode everything need more than two cores: each of them has to drop values, and none falls behind."""
+    with ten_followers(folder / "ten", table.port) as followers:
+        until(lambda: all(one.notes and one.notes[-1]["age_s"] < 0.5 for one in followers), 60.0)
+        before = time.time()
+        threading.Event().wait(5.0)
+        notes = [note for one in followers for note in one.notes if note["at"] > before]
+    assert len(notes) > 100
+    assert not any(note["gone"] for note in notes)
+    assert float(np.percentile([note["age_s"] for note in notes], 90)) < 0.5
 
 
 @contextmanager
 def ten_followers(folder: Path, port: int) -> Iterator[list[Started]]:
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         yield [stack.enter_context(follower(folder, port, f"follower{number}")) for number in range(10)]
 

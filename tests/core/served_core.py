@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from ideal_table import warm
 from many_sensors import station_for
+from pymeasure.experiment import IntegerParameter
 
 from labctl.bus.client import BusClient, CoreAddress
 from labctl.configuration.station_file import StationFile
@@ -20,6 +21,7 @@ from labctl.core.card import cards
 from labctl.core.core import Core
 from labctl.simulation.wiring import Simulation, simulate
 from labctl.station import bring_up
+from procedures.live_spectra import LiveSpectra
 from procedures.overnight import StopRequest
 
 PATIENCE_S = 20.0
@@ -56,8 +58,11 @@ class Served:
         self.lease = self.client.command("take_control", force=True).text
 
     def close(self) -> None:
-        """Ask it to end and wait until it did."""
+        """Ask it to end, with the run that goes on if there is one, and wait until it did."""
         self.end.ask()
+        running = self.core.run.stop
+        if running is not None:
+            running.ask()
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
 
@@ -97,6 +102,7 @@ def served_core(runs: Path, file: StationFile | None = None, pace: float = PACE)
         patch.object(bring_up, "simulate", lambda again: simulation),
         patch.object(serving, "write_report_aside"),
         patch.object(control, "LEASE_S", 3600.0),
+        patch.object(LiveSpectra, "reference_records", IntegerParameter("Records", default=50, minimum=50)),
     ):
         thread = threading.Thread(target=run, name="table")
         thread.start()

@@ -73,7 +73,7 @@ def test_only_what_waits_can_be_taken_out_or_moved() -> None:
     assert not queue.must_skip(running)
     queue.remove(2)
     assert [queued.step.name for queued in queue.steps] == ["a"]
-    queue.forget_ended()
+    queue.clear()
     assert queue.steps == []
 
 

@@ -52,7 +52,12 @@ QT = ("PyQt4", "PyQt5", "PyQt6", "PySide", "PySide2", "PySide6", "qtpy", "pyqtgr
 CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle")
 SERVERS = ("p4p.server", "socket", "socketserver", "http.server", "xmlrpc.server", "wsgiref", "zmq")
 # On the interface that the operator names, else on loopback.
-LISTENERS = ("labctl.simulation.network_port", "labctl.simulation.server", "labctl.bus.server")
+LISTENERS = (
+    "labctl.simulation.network_port",
+    "labctl.simulation.server",
+    "labctl.bus.server",
+    "labctl.bus.loopback_only",
+)
 EVERYWHERE = ("0.0.0.0", "::0")
 SCREENS = "labctl.dashboard"  # the only room that may import Qt
 SEEN_FROM_SCREENS = ("labctl.dashboard", "labctl.bus", "labctl.errors", "labctl.physics", "labctl.locks.states")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from p4p import Value
+from p4p._p4p import logger_level_set, logLevelFatal
 from p4p.client.raw import Cancelled, Disconnected, RemoteError
 from p4p.client.thread import Context, Subscription
 from p4p.nt import NTURI
@@ -21,6 +22,9 @@ from labctl.bus.names import HEARTBEAT, PREFIX, TABLES, command_name
 from labctl.bus.replies import Reply
 from labctl.configuration.bus import PORT
 from labctl.errors import LabError
+
+# A core that is gone is told by who shows it; the library would say so in the terminal at every try.
+logger_level_set("pvxs.tcp.io", logLevelFatal)
 
 ANSWER_S: Final = 5.0  # a command that takes longer is not answered any more
 LOOPBACK: Final = "127.0.0.1"

@@ -44,11 +44,11 @@ def keep_search_on_loopback(interface: str, search_port: int) -> str:
 def _udp_sockets(port: int) -> Iterator[socket.socket]:
     """Yield duplicates of the UDP sockets of this process that are bound to a port; no other file is touched, for the
     locks of a file go when a duplicate of it is closed."""
-    for name in os.listdir(OPEN_FILES):
+    for entry in list(OPEN_FILES.iterdir()):
         with suppress(OSError):  # closed meanwhile
-            if not os.readlink(OPEN_FILES / name).startswith("socket:"):
+            if not str(entry.readlink()).startswith("socket:"):
                 continue
-            one = socket.socket(fileno=os.dup(int(name)))
+            one = socket.socket(fileno=os.dup(int(entry.name)))
             if _is_udp(one) and one.getsockname()[1] == port:
                 yield one
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from labctl.bus import wire
 from labctl.bus.commands import COMMANDS, Command, Stop
+from labctl.bus.loopback_only import keep_search_on_loopback
 from labctl.bus.messages import ChannelRow, Row, Severity
 from labctl.bus.names import HEARTBEAT, TABLES, command_name, curve_name, spectrum_name
 from labctl.bus.replies import Reply
@@ -36,8 +38,9 @@ class BusServer:
     """The channels of one core, on the interface and port of its `[bus]` table.
 
     Values may be told from any thread, at any time; who is slow to take them gets the latest only. A port that is in
-    use is replaced by another: `port` says which it is. Channels of spectra, curves and numbers come into being when
-    they are told first, and are listed in the directory. Raises `LabError` where the interface is none of this machine.
+    use is replaced by another: `port` says which it is. `search_from_outside` is "" where nobody on another machine can
+    find the server, else why they can. Channels of spectra, curves and numbers come into being when they are told
+    first, and are listed in the directory. Raises `LabError` where the interface is none of this machine.
     """
 
     def __init__(self, settings: Bus, execute: Execute) -> None:
@@ -70,7 +73,9 @@ class BusServer:
                 f"The bus cannot listen on {settings.interface}: {error}.",
                 remedy="Set interface in [bus] of the station file, or --interface, to an address of this machine.",
             ) from None
-        self.port = int(self._server.conf()["EPICS_PVAS_SERVER_PORT"])
+        used = self._server.conf()
+        self.port = int(used["EPICS_PVAS_SERVER_PORT"])
+        self.search_from_outside = keep_search_on_loopback(settings.interface, int(used["EPICS_PVAS_BROADCAST_PORT"]))
 
     def close(self) -> None:
         """Stop serving; clients see that the core is gone."""
@@ -113,12 +118,18 @@ class BusServer:
         self._tell(name, "text", lambda: wire.encode_text(text, time.time(), severity), description)
 
     def tell_state(
-        self, name: str, state: str, choices: Sequence[str], severity: int, message: str, description: str = ""
+        self,
+        name: str,
+        state: str,
+        choices: Sequence[str],
+        severity: int,
+        message: str,
+        description: str = "",
+        at: float = math.nan,
     ) -> None:
-        """Tell a state, one of `choices`."""
-        self._tell(
-            name, "state", lambda: wire.encode_state(state, choices, time.time(), severity, message), description
-        )
+        """Tell a state, one of `choices`, that was so at the wall time `at`; nan is now."""
+        stamp = time.time() if math.isnan(at) else at
+        self._tell(name, "state", lambda: wire.encode_state(state, choices, stamp, severity, message), description)
 
     def beat(self) -> None:
         """Tell that the core lives, and what time it has."""

@@ -69,7 +69,8 @@ class Core:
         self.flood = FloodGuard()
         self.log_book = LogBook(runs / "logbook")
         clock = bench.clock
-        self.settings = Settings(clock.speed if isinstance(clock, PacedClock) else 0.0)
+        is_simulated = isinstance(clock, PacedClock)
+        self.settings = Settings(clock.speed if isinstance(clock, PacedClock) else 0.0, live=is_simulated)
         self.inbox = Inbox()
         self.queue = StepQueue()
         self.run = RunNow()

@@ -81,7 +81,7 @@ class Publication:
         self._scalars = Scalars(server, core)
         self._telling = threading.Lock()
         self._tell_what_stays()
-        core.tell_now = self._tell_states
+        core.tell_now = self._guarded(self._tell_states, "bus")
         # A clock each: what is large does not make the heartbeat late.
         self._registrations = [
             self._every(STATE_PERIOD_S, self._tell_states, "bus"),
@@ -97,17 +97,22 @@ class Publication:
             self._tell_states()
 
     def _every(self, period_s: float, tell: Callable[[], None], name: str) -> Registration:
+        return WallClock().every(period_s, self._guarded(tell, name), name)
+
+    def _guarded(self, tell: Callable[[], None], name: str) -> Callable[[], None]:
+        """Return a way to tell that never raises: a fault in what is told is an alarm."""
+
         def tell_and_go_on() -> None:
             alarms = self._core.board.alarms
             try:
                 tell()
                 alarms.clear("bus", time.time(), condition=name)
-            except Exception as error:  # a fault in what is told must not end the telling
+            except Exception as error:
                 text, now = f"{type(error).__name__}: {error}", time.time()
                 alarms.raise_alarm("bus", text, Severity.MINOR, now, condition=name, again=False)
                 self._say(AlarmRow, alarms.rows(now), now)
 
-        return WallClock().every(period_s, tell_and_go_on, name)
+        return tell_and_go_on
 
     # ---- what stays -------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,9 @@ class Scalars:
     def _tell_loop(self, row: LoopRow, now: float) -> None:
         name = row.name
         severity = _BAD.get(row.state, Severity.NONE) if row.wanted else Severity.NONE
-        self._state(f"{name}:state", row.state, STATES, severity, row.why, f"state of {name}", now)
+        # A table that stands still grows old, also where nobody wants a loop and so nobody looks at it.
+        seen_at = row.looked_at if row.wanted and math.isfinite(row.looked_at) else self._table_at()
+        self._state(f"{name}:state", row.state, STATES, severity, row.why, f"state of {name}", now, seen_at)
         stale = Severity.NONE if math.isfinite(row.looked_at) else Severity.INVALID
         numbers = {
             "error": Scalar(row.error, row.unit, row.looked_at, alarm_low=-row.error_limit, alarm_high=row.error_limit),
@@ -130,10 +132,22 @@ class Scalars:
             self._server.tell_text(name, text, description)
 
     def _state(
-        self, name: str, state: str, choices: Sequence[str], severity: int, message: str, description: str, now: float
+        self,
+        name: str,
+        state: str,
+        choices: Sequence[str],
+        severity: int,
+        message: str,
+        description: str,
+        now: float,
+        seen_at: float = math.nan,
     ) -> None:
-        if self._is_due(name, (state, message), now):
-            self._server.tell_state(name, state, choices, severity, message, description)
+        if self._is_due(name, (state, severity, message), now):
+            self._server.tell_state(name, state, choices, severity, message, description, seen_at)
+
+    def _table_at(self) -> float:
+        """Return the wall time of the lab time that it is."""
+        return self._core.board.times.wall_of(self._core.bench.clock.now())
 
 
 def _severity(scalar: Scalar, otherwise: int) -> int:

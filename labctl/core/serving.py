@@ -57,6 +57,8 @@ def on_the_bus(table: Table, runs: Path) -> Iterator[Core]:
         closing.callback(Publication(core, server, recipes).close)
         if server.port != bus.port and bus.port:
             core.board.say("warning", "bus", f"Port {bus.port} is in use; this core listens on {server.port}.")
+        if server.search_from_outside:
+            core.board.say("warning", "bus", server.search_from_outside)
         core.port = server.port
         card = CoreCard(core.pid, bus.interface, server.port, bus.prefix, core.file.station.name)
         closing.enter_context(card_on_the_table(card))

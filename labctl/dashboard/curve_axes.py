@@ -26,8 +26,8 @@ _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class CurveAxis(pg.AxisItem):  # type: ignore[misc]
     """An axis with a quantity and its unit, in the sizes and colours of a look."""
 
-    autoSIPrefixScale: float  # of pyqtgraph
-    labelUnitPrefix: str
+    autoSIPrefixScale: float  # noqa: N815 - of pyqtgraph
+    labelUnitPrefix: str  # noqa: N815
 
     def __init__(self, side: str) -> None:
         self._words = ("", "")

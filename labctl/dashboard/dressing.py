@@ -24,6 +24,13 @@ def dress(widget: QtWidgets.QWidget, look: Look) -> None:
         widget.setStyleSheet(style_sheet(look))
 
 
+def dress_tick(box: QtWidgets.QAbstractButton, look: Look) -> None:
+    """Give a box to tick a ground that is seen in every theme."""
+    palette = palette_of(look.theme)
+    palette.setColor(Role.Base, QtGui.QColor(look.theme.line))
+    box.setPalette(palette)
+
+
 def hatching(look: Look) -> QtGui.QBrush:
     """Return the brush for the ground of what does not hold now."""
     colour = QtGui.QColor(look.theme.dim)

@@ -174,10 +174,13 @@ class NetworkPage(QtWidgets.QWidget):  # type: ignore[misc]
         theme = self._look.theme
         number = number_parts(row.value, row.sigma, row.unit)
         text = f"{number.value} ± {number.sigma}" if number.sigma else number.value
+        unit = number.unit
+        if number.own_sigma:
+            text, unit = number.text, ""
         value = Cell(text, theme.dim if doubt else "", doubt, hatched=bool(doubt))
         now = Cell(f"{HATCH} not current", theme.minor, doubt) if doubt else Cell("")
         age = age_text(self._age_s(row))
-        cells = (Cell(row.name), value, Cell(number.unit), Cell(row.convention or UNKNOWN_TEXT), Cell(row.source))
+        cells = (Cell(row.name), value, Cell(unit), Cell(row.convention or UNKNOWN_TEXT), Cell(row.source))
         return Row(row.name, (*cells, Cell(age), now))
 
 

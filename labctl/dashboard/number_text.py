@@ -81,9 +81,11 @@ def tidied(line: str) -> str:
 
     def tidy(found: re.Match[str]) -> str:
         value, sigma = float(found["value"]), float(found["sigma"])
+        unit = found["unit"] or ""
         if not sigma >= _WRITTEN_DIGITS * abs(value):
-            return found[0].replace(" +- ", PLUS_MINUS)
-        return value_text(value, sigma, found["unit"] or "")
+            digits = sum(letter.isdigit() for letter in found["value"].partition("e")[0])
+            return f"{number_text(value, unit, digits)}{PLUS_MINUS}{number_text(sigma, unit, 2)}"
+        return value_text(value, sigma, unit)
 
     return _ESTIMATE.sub(tidy, line)
 

@@ -77,8 +77,7 @@ class _Overview(OverviewPage):
             self.launcher = ProcedureLauncher(self._look, self._commander, self._latest)
             self._put_beside(self.launcher)
         self.launcher.use_look(self._look)
-        self.launcher.show()
-        self.launcher.raise_()
+        _bring_up(self.launcher)
 
     def open_settings(self) -> None:
         """Show what may be changed of the core at any time."""
@@ -88,8 +87,7 @@ class _Overview(OverviewPage):
         self.settings.use_look(self._look)
         if self._latest is not None:
             self.settings.show_latest(self._latest, 0.0)
-        self.settings.show()
-        self.settings.raise_()
+        _bring_up(self.settings)
 
     def open_runs(self) -> None:
         """Show the runs on disk."""
@@ -97,9 +95,14 @@ class _Overview(OverviewPage):
             self.browser = RunBrowser(self._look, self._commander)
             self._put_beside(self.browser)
         self.browser.use_look(self._look)
-        self.browser.show()
-        self.browser.raise_()
+        _bring_up(self.browser)
 
     def _put_beside(self, dialog: QtWidgets.QDialog) -> None:
         """Let a dialog go with the window: without a parent it would keep the program from ending."""
         dialog.setParent(self, dialog.windowFlags())
+
+
+def _bring_up(dialog: QtWidgets.QDialog) -> None:
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()

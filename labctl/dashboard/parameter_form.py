@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from labctl.bus.messages import ParameterRow
-from labctl.dashboard.dressing import TEXT_UNITS, palette_of
+from labctl.dashboard.dressing import TEXT_UNITS, dress_tick, palette_of
 from labctl.dashboard.fonts import sized_font
 from labctl.dashboard.look import Look
 from labctl.dashboard.plain_label import PlainLabel
@@ -158,7 +158,10 @@ class ParameterField(QtCore.QObject):  # type: ignore[misc]
         self._look = look
         self.label.dress(look, TEXT_UNITS, look.theme.text)
         self.field.setFont(sized_font(look, TEXT_UNITS))
-        self.field.setPalette(palette_of(look.theme))
+        if isinstance(self.field, QtWidgets.QCheckBox):
+            dress_tick(self.field, look)
+        else:
+            self.field.setPalette(palette_of(look.theme))
         self.field.setFixedWidth(look.px(FIELD_UNITS))
         self._say()
 

@@ -96,7 +96,7 @@ class QueuePanel(PanelBox):
         name = f"{mark.glyph}{NO_BREAK}{row.name}".replace("_", f"_{MAY_BREAK}")
         cells = (
             Cell(name, name_colour, _tip(row)),
-            Cell(word, severity_colour, _tip(row)),
+            Cell(word, severity_colour or name_colour or self.look.theme.text, _tip(row)),
             Cell(
                 _time_text(row, core_now, self._pace) if mark is not STALE else UNKNOWN_TEXT,
                 self.look.theme.dim,

@@ -46,7 +46,7 @@ class SpectrumPanel(QtWidgets.QWidget):  # type: ignore[misc]
         self._traces: tuple[Trace, ...] = ()
         self._stale: dict[str, str] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
-        self._selected = ""
+        self._selected = self._chosen = ""  # the second by the operator
         self._wants_relative = True
         self._follows_x = self._follows_y = True
         self.chooser: ChannelChooser | None = None
@@ -148,8 +148,10 @@ class SpectrumPanel(QtWidgets.QWidget):  # type: ignore[misc]
         self._draw()
 
     def _draw(self) -> None:
-        if self._selected not in self._store.channels:
-            self._selected = "joint" if "joint" in self._store.channels else next(iter(self._store.channels), "")
+        channels = self._store.channels
+        if self._chosen not in channels:  # the sum matters most, and comes after the detectors
+            self._chosen = ""
+        self._selected = self._chosen or ("joint" if "joint" in channels else next(iter(channels), ""))
         relative = self.is_relative
         shown = [trace for trace in self._traces if not relative or trace.shot is not None]
         self._fit(shown, relative)
@@ -269,7 +271,7 @@ class SpectrumPanel(QtWidgets.QWidget):  # type: ignore[misc]
     # ---- traces and scale -------------------------------------------------------------------------------------------
 
     def _select(self, channel: str) -> None:
-        self._selected = channel
+        self._chosen = channel
         self._redraw()
 
     def _use_mode(self, mode: TraceMode) -> None:

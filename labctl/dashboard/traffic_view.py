@@ -8,7 +8,7 @@ from functools import partial
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from labctl.bus.replies import Reply
-from labctl.dashboard.dressing import HEADING_UNITS, TEXT_UNITS, palette_of
+from labctl.dashboard.dressing import HEADING_UNITS, TEXT_UNITS, dress_tick
 from labctl.dashboard.fonts import SMALL_UNITS, mono_font, sized_font
 from labctl.dashboard.look import Look
 from labctl.dashboard.number_text import clock_text
@@ -72,7 +72,7 @@ class TrafficView(QtWidgets.QWidget):  # type: ignore[misc]
         self.text.setFont(mono_font(look))
         for part in (self.refresh_button, self.auto, self.pause_button):
             part.setFont(sized_font(look, TEXT_UNITS))
-        self.auto.setPalette(palette_of(look.theme))
+        dress_tick(self.auto, look)
         self._bar.setSpacing(look.px(12))
         self._column.setSpacing(look.px(6))
 

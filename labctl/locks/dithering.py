@@ -51,10 +51,15 @@ class Dithering:
         self._forget_sides()
 
     def rest(self) -> None:
-        """Stop at the centre; nothing moves where nothing was dithered, or nobody knows where the piezo is."""
-        if self.on and self._piezo.commanded_v is not None:
+        """Stop at the centre. Nothing moves where nothing was dithered, nobody knows where the piezo is, or somebody
+        else has moved it since, as when the table was made safe."""
+        at_v = self._piezo.commanded_v
+        if self.on and self._law is not None and at_v is not None and self._is_near(at_v, self._law):
             self._piezo.step_to(self.centre_v)
         self.end()
+
+    def _is_near(self, volts: float, law: DitherLaw) -> bool:
+        return abs(volts - self.centre_v) <= 2.0 * law.amplitude_v
 
     def note(self, volts: float) -> None:
         """Take a reading of the light into this side."""

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bus_faults_table import CHANNELS, TICK_S, Started, core, follower, publisher, ticker, until
+from bus_faults_table import Started, core, follower, publisher, ticker, until
 from pyqtgraph.Qt import QtWidgets
+from told_table import CHANNELS, TICK_S
 
 from labctl.bus import wire
 from labctl.bus.client import BusClient, CommandRefused, CoreAddress

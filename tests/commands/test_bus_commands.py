@@ -91,7 +91,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """A core on a table that stands still."""
     file = load_station(template_directory() / "simulated.toml")
     file = file.model_copy(update={"bus": file.bus.model_copy(update={"port": 0})})
-    with table_in_use(file) as table, serving.on_the_bus(table, tmp_path_factory.mktemp("runs"), 1.0) as core:
+    with table_in_use(file, 1.0) as table, serving.on_the_bus(table, tmp_path_factory.mktemp("runs")) as core:
         core.board.result_added(NamedResult("joint.rephased_db", -5.25, 0.125, "dB", "below shot noise", "joint"))
         wait_until(lambda: core.bench.clock.now() >= 0.0)
         yield core

@@ -268,7 +268,7 @@ def test_the_runs_on_disk_are_listed(desk: Desk) -> None:
     assert browser is not None
     desk.click_row(browser.table, "first light")
     spin(lambda: "stopped" in browser.table.shown_rows[0].cells[3].text, what="its state")
-    spin(lambda: bool(browser.view.isVisible()), what="the place of the figures")
+    spin(lambda: QtWidgets.QApplication.activeWindow() is browser, what="the keys for the dialog")
     desk.key(Key.Key_Escape)
     spin(lambda: not browser.isVisible(), what="the end of the dialog")
     desk.window.activateWindow()

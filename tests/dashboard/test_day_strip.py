@@ -126,7 +126,7 @@ def test_a_young_record_is_shown_over_a_shorter_time_and_the_legend_has_what_occ
     assert strip._legend.words == ("locked", "held", "lost")
 
 
-@pytest.mark.parametrize(("recorded", "span"), [(0, 24), (1, 0.25), (32, 0.5), (2880, 24)])
+@pytest.mark.parametrize(("recorded", "span"), [(0, 24), (1, 1 / 12), (12, 0.25), (32, 0.5), (2880, 24)])
 def test_the_span_is_that_of_the_record(recorded: int, span: float) -> None:
     x = np.arange(2880) * 30.0
     assert span_s(x, x > x[-1] - 30.0 * recorded) == span * 3600.0

@@ -36,7 +36,7 @@ def show_mode(bench: Bench, sensor: int, relative: Spectrum, fit: ModeFit) -> No
                 "measured": measured,
                 "fit": 10.0 * np.log10(fit.model(relative.frequency_hz, relative.acquisition)),
             },
-            text=f"f0 = {fit.f0_hz}\nlinewidth = {fit.gamma_hz}\npeak = {fit.peak_to_floor}",
+            text=f"f0 = {fit.f0_hz.value:.2f} +- {fit.f0_hz.sigma:.2f} Hz\nlinewidth = {fit.gamma_hz}\npeak = {fit.peak_to_floor}",
             taken_at=time.time(),
         )
     )

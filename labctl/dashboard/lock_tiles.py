@@ -166,12 +166,12 @@ class _Canvas(QtWidgets.QWidget):  # type: ignore[misc]
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802
         """Select."""
-        if tile := self._tile_at(event.pos()):
+        if tile := self._tile_at(_place_of(event)):
             self._select(tile)
 
     def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802
         """Open."""
-        if tile := self._tile_at(event.pos()):
+        if tile := self._tile_at(_place_of(event)):
             self._open(tile)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
@@ -193,3 +193,8 @@ class _Canvas(QtWidgets.QWidget):  # type: ignore[misc]
             QtWidgets.QToolTip.showText(event.globalPos(), tip(tile) if tile else "", self)
             return True
         return bool(super().event(event))
+
+
+def _place_of(event: QtGui.QMouseEvent) -> QtCore.QPoint:
+    """Return where the pointer is, in pixels of the widget; Qt 6 has another name for it."""
+    return event.position().toPoint() if hasattr(event, "position") else event.pos()

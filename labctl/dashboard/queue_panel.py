@@ -41,6 +41,8 @@ class QueuePanel(PanelBox):
         self._gone = False
         self._followed: tuple[int | None, int, int] = (None, 0, 0)
         self._dialog: AskDialog | None = None
+        self.clear_button = self.add_button("Clear…", self.title_row)
+        self.clear_button.clicked.connect(lambda _=False: self._ask_clear())
         self.runs_button = self.add_button("Runs…", self.title_row)
         self.runs_button.clicked.connect(lambda _=False: self.runs_requested.emit())
         self._button_row = QtWidgets.QHBoxLayout()
@@ -119,7 +121,7 @@ class QueuePanel(PanelBox):
             return
         run, mark = self._run, run_mark(self._run.state)
         waiting = sum(row.state == "waiting" for row in self._rows)
-        text = f"{mark.text} · step {run.step_number}/{run.steps} · {short_duration_text(run.eta_s / self._pace)} left"
+        text = f"{mark.text} · {run.step_number}/{run.steps} · {short_duration_text(run.eta_s / self._pace)} left"
         self.set_note(text if run.state in _BUSY else f"{mark.text} · {waiting} waiting", mark.severity)
 
     def _follow_running(self) -> None:
@@ -175,6 +177,8 @@ class QueuePanel(PanelBox):
         }
         for name, button in self.buttons.items():
             allow(button, refusal(control, *reasons[name]), tips[name])
+        others = (any(row.state != "running" for row in self._rows), "There is nothing to take out")
+        allow(self.clear_button, refusal(control, heard, others), "Take out all steps that wait or are over")
         pause = "Resume" if state in _PAUSED else "Pause"
         if self.buttons["Pause"].text() != pause:
             self.buttons["Pause"].setText(pause)
@@ -182,9 +186,17 @@ class QueuePanel(PanelBox):
     def _ask_start(self) -> None:
         steps = len(self._waiting)
         expected = sum(row.expected_s for row in self._rows if row.state == "waiting" and row.expected_s > 0)
-        sentence = f"Run the {steps} waiting steps as one run? They are expected to take {duration_text(expected / self._pace)}."
+        takes = duration_text(expected / self._pace)
+        sentence = f"Run the {steps} waiting steps as one run? They are expected to take {takes}."
         question = Question("Start the queue", sentence, "Start the run", label="Title of the run (may be empty)")
         self._ask(question, lambda title, _: self._commander.send("start_queue", title=title))
+
+    def _ask_clear(self) -> None:
+        waiting, over = len(self._waiting), sum(row.state not in ("waiting", "running") for row in self._rows)
+        sentence = f"Take out the {waiting} steps that wait and the {over} that are over? What runs goes on."
+        self._ask(
+            Question("Clear the queue", sentence, "Take them out"), lambda *_: self._commander.send("clear_queue")
+        )
 
     def _pause_or_resume(self) -> None:
         paused = self._run is not None and self._run.state in _PAUSED

@@ -16,7 +16,7 @@ _WORST_LAST: Final = (NOTHING, NO_RECORD, OFF, LOCKED, ON_ITS_WAY, HELD, LOST)
 _BADNESS: Final = np.array([_WORST_LAST.index(code) for code in range(NOTHING, OFF + 1)])
 _GAP_STEPS = 3.0  # so many usual steps without a sample are a gap
 HOUR_S: Final = 3600.0
-SPANS_S: Final = (HOUR_S / 12, HOUR_S / 4, HOUR_S / 2, HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, 24 * HOUR_S)
+SPANS_S: Final = tuple(hours * HOUR_S for hours in (1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24))
 
 
 def span_s(x: NDArray[np.float64], is_recorded: NDArray[np.bool_]) -> float:

@@ -8,11 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from pathlib import Path
 from types import TracebackType
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-sys.path.insert(0, str(Path(__file__).parent))
 
 from full_scene import full_table
 from pyqtgraph.Qt import QT_LIB, QtCore, QtGui, QtTest, QtWidgets
@@ -28,13 +24,24 @@ from labctl.dashboard.pages import all_pages
 from labctl.dashboard.window import MainWindow
 
 LEFT, PLAIN = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
-KEYS = "2345 1 M D P N H A R T T T"
+KEYS = "23451MDPNHARTTT"
+NOT_THIS_ONE = 77  # exit status: the binding itself is broken on this Python
+CALLS = 2000
 FAULTS: list[str] = []
 
 
 def note_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Keep what went wrong in an event, where some bindings would only print it and others abort."""
     FAULTS.append("".join(traceback.format_exception(kind, error, trace)))
+
+
+def takes_none_away() -> bool:
+    """Return whether every call that returns nothing takes a reference from None: a few thousand of them would end the
+    program. PySide6 6.12.0 does on Python 3.11, where None is not immortal yet."""
+    thing, before = QtCore.QObject(), sys.getrefcount(None)
+    for _ in range(CALLS):
+        thing.setObjectName("x")
+    return sys.getrefcount(None) < before - CALLS // 2
 
 
 def settle() -> None:
@@ -111,7 +118,7 @@ def tour(window: MainWindow, table: StubTable) -> None:
     window._draw_header()
     settle()
     if not (window.stop_banner.isVisible() and window.frozen_banner.isVisible() and table.stops):
-        FAULTS.append(f"STOP or Space did nothing: {window.stop_banner.isVisible()}, {window.frozen_banner.isVisible()}, {table.stops}, {QtWidgets.QApplication.activeWindow()}, {window._frozen_at} {QtWidgets.QApplication.focusWidget()}")
+        FAULTS.append("STOP or Space did nothing.")
     window.send_picture()
     settle()
     if "note" not in table.commander.names():
@@ -121,6 +128,9 @@ def tour(window: MainWindow, table: StubTable) -> None:
 
 def main() -> int:
     """Return the number of faults."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if takes_none_away():
+        return NOT_THIS_ONE
     sys.excepthook = note_fault
     application = _make_application()
     load_fonts(application)
@@ -140,10 +150,10 @@ def main() -> int:
     for fault in FAULTS:
         print(fault)  # noqa: T201
     print(QT_LIB)  # noqa: T201
-    return len(FAULTS)
+    return min(len(FAULTS), 50)
 
 
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(min(code, 100))  # what is left of Qt is taken away in an order that not every binding survives
+    os._exit(code)  # what is left of Qt is taken away in an order that not every binding survives

@@ -12,6 +12,9 @@ SubElement = QtWidgets.QStyle.SubElement
 PLENTY = 100_000
 SLACK_PX = 1  # of heights, which font metrics round up
 ROUNDS = 8
+might_be_rich = (
+    QtCore.Qt if hasattr(QtCore.Qt, "mightBeRichText") else QtGui.Qt
+).mightBeRichText  # as the binding has it
 
 
 def cut_off_text(widget: QtWidgets.QWidget) -> list[str]:
@@ -106,7 +109,7 @@ def _label(label: QtWidgets.QLabel) -> Iterator[Fault]:
     text = label.text()
     room = label.contentsRect().adjusted(label.margin(), label.margin(), -label.margin(), -label.margin())
     rich = label.textFormat() == QtCore.Qt.TextFormat.RichText or (
-        label.textFormat() == QtCore.Qt.TextFormat.AutoText and QtCore.Qt.mightBeRichText(text)
+        label.textFormat() == QtCore.Qt.TextFormat.AutoText and might_be_rich(text)
     )
     if rich:
         document = QtGui.QTextDocument()

@@ -62,6 +62,8 @@ def _instruments() -> list[InstrumentRow]:
         InstrumentRow(name, model, "driver", address, identity, True, 0.0012, "", NAN, NOW - 3.0, 3200)
         for name, model, identity, address in INSTRUMENTS
     ]
-    rows[0] = replace(rows[0], answers=False, latency_s=NAN, last_error="No reply within 1.0 s.", last_error_at=NOW - 90)
+    rows[0] = replace(
+        rows[0], answers=False, latency_s=NAN, last_error="No reply within 1.0 s.", last_error_at=NOW - 90
+    )
     rows[1] = replace(rows[1], last_error="Trigger came late; the record was taken again.", last_error_at=NOW - 4000)
     return rows

@@ -116,6 +116,11 @@ class Desk:
         spin(lambda: len(self.latest.rows(QueueRow)) > steps, what="a new step in the queue")
         self.click(launcher.close_button)
 
+    def come_back(self) -> None:
+        """Let the window have the keys again, after a dialog."""
+        self.window.activateWindow()
+        spin(lambda: QtWidgets.QApplication.activeWindow() is self.window, what="the keys for the window")
+
     def start(self, title: str) -> None:
         """Start the queue."""
         self.click(self.page(1).queue.buttons["Start"])
@@ -220,7 +225,7 @@ def test_stop_is_pressed_and_reset_with_a_reason(desk: Desk) -> None:
     banner = desk.window.stop_banner
     assert desk.steps()[2] == "running"
     QtTest.QTest.mousePress(desk.window.header.stop, LEFT)
-    spin(lambda: banner.isVisible(), 3.0, "the banner")
+    spin(banner.isVisible, 3.0, "the banner")
     QtTest.QTest.mouseRelease(desk.window.header.stop, LEFT)
     assert "STOPPED by anna@bench:1" in banner.text.text()
     spin(lambda: desk.steps()[2] == "stopped", what="the end of the step")
@@ -271,7 +276,7 @@ def test_the_runs_on_disk_are_listed(desk: Desk) -> None:
     spin(lambda: QtWidgets.QApplication.activeWindow() is browser, what="the keys for the dialog")
     desk.key(Key.Key_Escape)
     spin(lambda: not browser.isVisible(), what="the end of the dialog")
-    desk.window.activateWindow()
+    desk.come_back()
 
 
 def test_a_picture_goes_into_the_log_book(desk: Desk) -> None:
@@ -298,7 +303,7 @@ def test_a_setting_is_changed_and_undone(desk: Desk) -> None:
     spin(lambda: averages() == 20.0, what="the change")
     spin(lambda: not dialog.form.changes, what="the change in the form")
     desk.click(dialog.close_button)
-    desk.window.activateWindow()
+    desk.come_back()
     desk.key(Key.Key_Z, QtCore.Qt.KeyboardModifier.ControlModifier)
     spin(lambda: averages() == 50.0, what="the undoing")
     spin(lambda: "live.averages is 50 again" in desk.message, what="the message")
@@ -322,8 +327,8 @@ def test_theme_wall_freeze_and_help_have_keys(desk: Desk) -> None:
         themes.append(window.look.theme.name)
     assert themes == ["red", "day", "dark"]
     assert _pressed(desk, Key.Key_F11, lambda: window.look.wall) == [False, True, False]
-    assert _pressed(desk, Key.Key_Space, lambda: window.frozen_banner.isVisible()) == [False, True, False]
-    assert _pressed(desk, Key.Key_F1, lambda: window.help.isVisible()) == [False, True, False]
+    assert _pressed(desk, Key.Key_Space, window.frozen_banner.isVisible) == [False, True, False]
+    assert _pressed(desk, Key.Key_F1, window.help.isVisible) == [False, True, False]
 
 
 def test_nothing_went_wrong_that_nobody_saw(desk: Desk) -> None:

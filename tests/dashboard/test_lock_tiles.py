@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -59,6 +60,18 @@ def test_a_double_click_or_enter_opens_the_loop(qtbot: QtBot, tiles: LockTiles) 
     with qtbot.waitSignal(tiles.loop_opened) as opened:
         qtbot.keyClick(canvas, QtCore.Qt.Key.Key_Return)
     assert opened.args == ["opa_length"]
+
+
+def test_where_room_is_a_little_short_the_bars_of_what_is_normal_go_first(qtbot: QtBot, tiles: LockTiles) -> None:
+    names = [tile.name for tile in tiles.tiles]
+    assert not any(math.isnan(tile.rms) for tile in tiles.tiles if tile.loops)
+    tiles.resize(tiles.width(), 600)
+    assert [tile.name for tile in tiles.tiles] == names
+    assert all(math.isnan(tile.rms) for tile in tiles.tiles)
+    qtbot.wait(1)
+    assert tiles.verticalScrollBar().maximum() == 0
+    tiles.resize(tiles.width(), 680)
+    assert not math.isnan(tiles.tiles[0].rms)
 
 
 def test_where_room_is_short_all_that_is_locked_shares_one_tile(tiles: LockTiles) -> None:

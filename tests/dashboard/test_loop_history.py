@@ -59,8 +59,23 @@ def test_a_signal_that_a_loop_has_not_is_named_and_has_no_limits(plots: LoopHist
     plots.show_curve(replace(curve, columns={**curve.columns, "error": np.full(1200, np.nan)}))
     layout = plots.findChild(pg.GraphicsLayoutWidget)
     assert layout.getItem(0, 0).getAxis("left").label.toPlainText().strip() == "no error"
+    assert [layout.getItem(row, 0).isVisible() for row in range(3)] == [False, True, True]  # nor any axes
     assert not any(mark.isVisible() for mark in items(plots, pg.InfiniteLine)[0])
     assert items(plots, pg.PlotCurveItem)[1][0].isVisible()
+
+
+def test_a_signal_that_a_loop_is_judged_by_keeps_its_axes_while_there_is_none(plots: LoopHistory) -> None:
+    layout, curve = plots.findChild(pg.GraphicsLayoutWidget), history()
+    without = replace(curve, columns={**curve.columns, "error": np.full(1200, np.nan)})
+    plots.show_limits(Limits.of(replace(LOCKED, error_limit=math.nan)))
+    plots.show_curve(without)
+    pg.mkQApp().processEvents()
+    heights = [layout.getItem(row, 0).size().height() for row in (1, 2)]
+    plots.show_limits(Limits.of(LOCKED))
+    plots.show_curve(replace(without))
+    pg.mkQApp().processEvents()
+    assert all(layout.getItem(row, 0).isVisible() for row in range(3))
+    assert all(layout.getItem(row, 0).size().height() < before for row, before in zip((1, 2), heights, strict=True))
 
 
 def test_an_error_beyond_its_limit_stays_in_sight(plots: LoopHistory) -> None:

@@ -69,7 +69,8 @@ class Night:
         spin(lambda: bool(self.latest.rows(LoopRow)) and bool(self.latest.rows(SettingRow)), what="the link")
         self.window._draw_timer.stop()  # the core needs the time
         self.ask("take_control")
-        self.ask("change_setting", setting="live.averages", value=float(LIVE_AVERAGES))
+        for setting, value in (("live.averages", float(LIVE_AVERAGES)), ("live.on", 1.0)):
+            self.ask("change_setting", setting=setting, value=value)
         self.ask("add_recipe", recipe="overnight")
         self.ask("start_queue", title="overnight")
         spin(lambda: "running" in self.states(QueueRow), what="the first step")
@@ -79,7 +80,7 @@ class Night:
                 self.ask("lock_loop", loop=row.name)
         self.window._draw_timer.start()
         spin(lambda: self.states(LoopRow) == {"locked"}, LIVE_WITHIN_S, "the locks")
-        spin(lambda: self._is_smooth(), LIVE_WITHIN_S, "a live spectrum")
+        spin(self._is_smooth, LIVE_WITHIN_S, "a live spectrum")
 
     def _is_smooth(self) -> bool:
         joint = self.latest.spectrum("rephased")

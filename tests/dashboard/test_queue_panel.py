@@ -63,7 +63,7 @@ def test_a_step_has_glyph_name_state_and_time(panel: QueuePanel) -> None:
     assert "the tone was not found" in panel.table.shown_rows[3].cells[0].tool_tip
     assert _texts(panel, 8) == ["▶ align_sensor[5]", "running 30 %", "13 min left"]
     assert _texts(panel, 9)[1:] == ["waiting", "≈ 19 min"]
-    assert panel.note.replace("\u00a0", " ") == "▶ running · step 9/31 · 4 h left"
+    assert panel.note.replace("\u00a0", " ") == "▶ running · 9/31 · 4 h left"
     assert cut_off_text(panel) == []
 
 
@@ -131,6 +131,18 @@ def test_to_skip_the_running_step_takes_a_second_word(
     assert commander.sent == []
     qtbot.mouseClick(_dialog(panel).agree, LEFT)
     assert commander.sent == [("skip_step", {"identity": 108})]
+
+
+def test_the_queue_is_cleared_after_a_second_word(qtbot: QtBot, panel: QueuePanel, commander: StubCommander) -> None:
+    qtbot.mouseClick(panel.clear_button, LEFT)
+    assert "the 22 steps that wait and the 8 that are over" in _dialog(panel).sentence.text()
+    assert commander.sent == []
+    qtbot.mouseClick(_dialog(panel).agree, LEFT)
+    assert commander.sent == [("clear_queue", {})]
+    latest = night()
+    latest.put_rows(QueueRow, queue_rows()[8:9])
+    panel.show_latest(latest, NOW)
+    assert panel.clear_button.toolTip() == "There is nothing to take out"
 
 
 def test_the_chosen_step_stays_chosen_while_the_queue_moves(panel: QueuePanel) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 from pytestqt.qtbot import QtBot
-from spectrum_scene import NOW, axis, fill, spectrum
+from spectrum_scene import NOW, axis, fill, noise_power, spectrum
 
 from labctl.bus.latest import Latest
 from labctl.bus.messages import EventRow
@@ -194,6 +194,24 @@ def test_h_holds_the_maximum_of_the_selected_trace_and_a_restarts(panel: Spectru
     assert panel.trace_row.buttons["joint"].text() == "joint W"
     panel.spectrum_key("A")
     assert panel.trace_row.buttons["joint"].text() == "joint A"
+
+
+def test_the_sum_is_selected_as_soon_as_it_comes_unless_another_was_chosen(qapp: QtWidgets.QApplication) -> None:
+    latest = Latest()
+    latest.hear(NOW, NOW)
+    x = axis(201)
+    latest.put_spectrum(spectrum("bhd1", noise_power("bhd1", x), frequency_hz=x))
+    early = SpectrumPanel(Look())
+    early.show_latest(latest, NOW)
+    assert early.head.text.startswith("BHD 1")
+    latest.put_spectrum(spectrum("joint", noise_power("joint", x), frequency_hz=x))
+    early.show_latest(latest, NOW)
+    assert early.head.text.startswith("joint")
+    early.trace_row.buttons["bhd1"].click()
+    latest.put_spectrum(spectrum("bhd2", noise_power("bhd2", x), frequency_hz=x))
+    early.show_latest(latest, NOW)
+    assert early.head.text.startswith("BHD 1")
+    early.deleteLater()
 
 
 def test_modes_by_mouse(qtbot: QtBot, panel: SpectrumPanel) -> None:

@@ -19,6 +19,7 @@ def show_mode(bench: Bench, sensor: int, relative: Spectrum, fit: ModeFit) -> No
     """Show the thermal line of a membrane relative to shot noise, in dB, with the fit as the analyzer would show it."""
     if bench.on_curve is None:
         return
+    f0 = f"{fit.f0_hz.value:.2f} +- {fit.f0_hz.sigma:.2f} Hz"
     away_hz = relative.frequency_hz - fit.f0_hz.value
     with np.errstate(divide="ignore", invalid="ignore"):
         measured = 10.0 * np.log10(relative.values)
@@ -36,7 +37,7 @@ def show_mode(bench: Bench, sensor: int, relative: Spectrum, fit: ModeFit) -> No
                 "measured": measured,
                 "fit": 10.0 * np.log10(fit.model(relative.frequency_hz, relative.acquisition)),
             },
-            text=f"f0 = {fit.f0_hz.value:.2f} +- {fit.f0_hz.sigma:.2f} Hz\nlinewidth = {fit.gamma_hz}\npeak = {fit.peak_to_floor}",
+            text=f"f0 = {f0}\nlinewidth = {fit.gamma_hz}\npeak = {fit.peak_to_floor}",
             taken_at=time.time(),
         )
     )

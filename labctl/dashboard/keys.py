@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SPECTRUM_LETTERS: Final = {
-    "M": "put a marker, or remove it",
+    "M": "put a marker; Del removes it",
     "D": "delta to a second marker",
     "P": "peak: marker to the highest point",
     "N": "marker to the next lower peak",
@@ -51,7 +51,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("Screen", ("F11",), "wall mode", "wall"),
     Key("Log book", ("F12", "Ctrl+P"), "picture of this screen into the log book", "picture"),
     Key("Help", ("F1",), "show these keys, or hide them", "help"),
-    Key("Help", ("Esc",), "hide help; leave a field; dismiss the message", "escape", while_typing=True),
+    Key("Help", ("Esc",), "hide help; close a dialog; leave a field; dismiss the message", "escape", while_typing=True),
 )
 
 

@@ -89,7 +89,7 @@ class SettingsDialog(QtWidgets.QDialog):  # type: ignore[misc]
         elif not self._commander.has_control:
             self._say("This screen is view-only: take control first.", self._look.theme.dim)
         else:
-            self._say("Ctrl+Z undoes a change. None of them moves light or voltage.", self._look.theme.dim)
+            self._say("A change holds at once; Ctrl+Z undoes it.", self._look.theme.dim)
 
     def _apply(self) -> None:
         changes = self.form.changes

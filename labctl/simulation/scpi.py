@@ -213,7 +213,10 @@ class ScpiInstrument(WireInstrument):
 
     def _resume(self) -> None:
         while self._held and self.operation_ends_at() <= self.now():
-            self._execute(self._held.popleft())
+            waiting, self._held = self._held, deque()
+            while waiting and not self._held:  # until one of them waits again
+                self._execute(waiting.popleft())
+            self._held.extend(waiting)
 
     def _execute(self, text: str) -> None:
         answers: list[Reply | Later] = []

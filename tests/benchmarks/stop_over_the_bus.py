@@ -3,8 +3,8 @@ locked, pressed by a client in another process.
 
 Run: python tests/benchmarks/stop_over_the_bus.py
 
-Three cases: live spectra between runs, a sweep of 250 s, and the same with a queue of 500 waiting steps. The time is wall
-time at the client, from the call to the event with which the core says that the table is safe; asked is 1 s.
+Three cases: live spectra between runs, a sweep of 250 s, and the same with a queue of 500 waiting steps. The time is
+wall time at the client, from the call to the event with which the core says that the table is safe; asked is 1 s.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         found = measure(Path(home))
     for case, seconds in found.items():
-        print(f"{case:<36} {seconds:.3f} s (asked: {ASKED_S:g} s)")
+        print(f"{case:<36} {seconds:.3f} s (asked: {ASKED_S:g} s)")  # noqa: T201
     return int(max(found.values()) > ASKED_S)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -72,15 +73,22 @@ class Night:
         for setting, value in (("live.averages", float(LIVE_AVERAGES)), ("live.on", 1.0)):
             self.ask("change_setting", setting=setting, value=value)
         self.ask("add_recipe", recipe="overnight")
-        self.ask("start_queue", title="overnight")
-        spin(lambda: "running" in self.states(QueueRow), what="the first step")
-        spin(lambda: not self.states(QueueRow) & {"running", "waiting"}, NIGHT_WITHIN_S, "the end of the night")
+        self._run_queue("overnight")
         for row in self.latest.rows(LoopRow):
             if row.kind == "homodyne":
                 self.ask("lock_loop", loop=row.name)
-        self.window._draw_timer.start()
         spin(lambda: self.states(LoopRow) == {"locked"}, LIVE_WITHIN_S, "the locks")
+        self.ask("add_step", procedure="loop_noise", parameters=json.dumps({"loop": LOOP}))
+        self.ask("add_step", procedure="align_sensor", parameters=json.dumps({"sensor": SENSOR}))
+        self._run_queue("loop noise and alignment")
+        self.window._draw_timer.start()
+        self.ask("change_setting", setting="table.speed", value=1.0)
         spin(self._is_smooth, LIVE_WITHIN_S, "a live spectrum")
+
+    def _run_queue(self, title: str) -> None:
+        self.ask("start_queue", title=title)
+        spin(lambda: "running" in self.states(QueueRow), what="the first step")
+        spin(lambda: not self.states(QueueRow) & {"running", "waiting"}, NIGHT_WITHIN_S, "the end of the night")
 
     def _is_smooth(self) -> bool:
         joint = self.latest.spectrum("rephased")

@@ -363,6 +363,13 @@ _WORDS = [
 ]
 
 
+def test_what_followed_a_wait_does_not_wait_for_what_came_after_it() -> None:
+    bench = Bench(SteppedTime())
+    bench.on_bytes(b"INIT\n*WAI\nINIT\n:ABOR;*CLS\n")
+    bench.timebase.elapse(10.0)
+    assert ask(bench, "*IDN?") == "MAKER,MODEL,1,1.0\n"
+
+
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(_WORDS), max_size=30))
 def test_any_words_are_survived(words: list[str]) -> None:

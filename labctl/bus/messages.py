@@ -47,7 +47,7 @@ class RunRow:
 
     run_id: str
     title: str
-    state: str  # "idle", "running", "paused", or how it ended: "complete", "stopped", "failed"
+    state: str  # "idle", "running", "pausing", "paused", or how it ended: "complete", "stopped", "failed"
     reason: str
     step: str  # the step that runs; "" none
     step_number: int  # from 1

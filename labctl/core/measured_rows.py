@@ -19,7 +19,7 @@ LABELS: Final[Mapping[str, str]] = {
     "fsr_hz": "FSR",
     "g0_over_kappa": "g₀/κ",
     "visibility": "visibility",
-    "visibility_after": "visibility",
+    "visibility_after": "aligned",
     "finesse": "finesse",
     "lock_residual_rad": "phase rms",
     "clearance_db": "clearance",

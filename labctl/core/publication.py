@@ -139,7 +139,7 @@ class Publication:
         readings, instruments = core.environment.readings, core.environment.instruments
         self._update_alarms(loops, queue, readings, instruments, now)
         self._say(CoreRow, [self._core_row(lab_now, now)], now)
-        run = run_row(core.run, steps, core.queue.paused, core.speed)
+        run = run_row(core.run, steps, core.queue.paused)
         self._say(RunRow, [run], now)
         self._say(QueueRow, queue, now)
         self._say(LoopRow, loops, now)

@@ -41,7 +41,7 @@ def queue_rows(steps: Sequence[QueuedStep], times: LabTimes) -> list[QueueRow]:
     ]
 
 
-def run_row(run: RunNow, steps: Sequence[QueuedStep], is_paused: bool, speed: float) -> RunRow:
+def run_row(run: RunNow, steps: Sequence[QueuedStep], is_paused: bool) -> RunRow:
     """Return the run that goes on, or how the last one ended; `steps` are those of the queue."""
     steps = [queued for queued in steps if run.has(queued.identity)]
     ended = [queued for queued in steps if queued.is_over]
@@ -51,18 +51,20 @@ def run_row(run: RunNow, steps: Sequence[QueuedStep], is_paused: bool, speed: fl
     if running is not None:
         done_s += running.fraction * running.expected_s
     goes_on = run.stop is not None
-    left_s = max(0.0, total_s - done_s)
+    state = run.state
+    if goes_on and is_paused:
+        state = "paused" if running is None else "pausing"
     return RunRow(
         run_id=run.run_id,
         title=run.title,
-        state="paused" if goes_on and is_paused and running is None else run.state,
+        state=state,
         reason=run.reason,
         step=running.step.name if running is not None else "",
         step_number=len(ended) + 1 if running is not None else len(ended),
         steps=len(steps),
         step_fraction=running.fraction if running is not None else 0.0,
         fraction=done_s / total_s if total_s > 0.0 else 0.0,
-        eta_s=left_s / speed if goes_on and speed > 0.0 else left_s,
+        eta_s=max(0.0, total_s - done_s),
         started_at=run.began_at,
     )
 

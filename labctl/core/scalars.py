@@ -15,7 +15,7 @@ from labctl.core.core import Core
 from labctl.locks.states import LockState
 
 STATES: Final = [str(state) for state in LockState]
-RUN_STATES: Final = ["idle", "running", "paused", "complete", "stopped", "failed", "crashed"]
+RUN_STATES: Final = ["idle", "running", "pausing", "paused", "complete", "stopped", "failed", "crashed"]
 _BAD: Final[Mapping[str, Severity]] = {
     LockState.SUSPECT: Severity.MINOR,
     LockState.RELOCK: Severity.MINOR,
@@ -89,7 +89,7 @@ class Scalars:
     def _tell_run(self, run: RunRow, now: float) -> None:
         self._state("run:state", run.state, RUN_STATES, Severity.NONE, run.reason, "state of the run", now)
         self._number("run:progress", Scalar(100.0 * run.fraction, "%", now, 0.0, 100.0, description="of the run"), now)
-        self._number("run:eta", Scalar(run.eta_s, "s", now, description="time left"), now)
+        self._number("run:eta", Scalar(run.eta_s, "s", now, description="lab time left"), now)
         self._text("run:step", run.step, "step that runs", now)
         self._text("run:title", run.title, "title of the run", now)
 

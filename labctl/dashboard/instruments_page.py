@@ -85,10 +85,11 @@ class InstrumentsPage(QtWidgets.QWidget):  # type: ignore[misc]
     # ---- what the core told -----------------------------------------------------------------------------------------
 
     def show_latest(self, latest: Latest, now: float) -> None:
-        """Draw the instruments; ages once a second, the rest when the core told something new."""
+        """Draw the instruments: ages, counts and latencies once a second, the rest as soon as it is told."""
         self._latest, self._now = latest, now
         rows, gone = latest.rows(InstrumentRow), latest.is_gone(now)
-        shown = (rows, gone, int(now))
+        states = [(row.name, row.identity, row.answers, row.last_error, repr(row.last_error_at)) for row in rows]
+        shown = (states, gone, int(now))
         if shown == self._shown:
             return
         self._shown = shown

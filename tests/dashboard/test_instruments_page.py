@@ -160,3 +160,16 @@ def test_no_text_is_cut_off(qtbot: QtBot, commander: StubCommander, size: tuple[
     page.show_latest(latest_of(*(instrument(f"board{n}", **SILENT) for n in range(12))), NOW)
     page.findChild(TextTable).choose("board3")
     assert cut_off_text(page) == []
+
+
+def test_counts_alone_are_drawn_once_a_second_and_a_silence_at_once(page: InstrumentsPage) -> None:
+    table = page.findChild(TextTable)
+
+    def messages(now: float, **changes: Any) -> str:
+        page.show_latest(latest_of(instrument("analyzer", **changes)), now)
+        return str(table.shown_rows[0].cells[6].text)
+
+    assert messages(NOW + 1.0, messages=1) == "1"
+    assert messages(NOW + 1.5, messages=2, latency_s=0.5) == "1"
+    assert messages(NOW + 2.0, messages=3) == "3"
+    assert messages(NOW + 2.1, messages=4, answers=False) == "4"

@@ -44,6 +44,7 @@ def run_dashboard(
     from pyqtgraph.Qt import QtCore, QtWidgets
 
     from labctl.dashboard.fonts import load_fonts
+    from labctl.dashboard.garbage import collected_by_the_screen
 
     application = QtWidgets.QApplication.instance() or _make_application()
     load_fonts(application)
@@ -65,7 +66,7 @@ def run_dashboard(
     heartbeat = QtCore.QTimer()
     heartbeat.timeout.connect(lambda: None)
     heartbeat.start(HEAR_SIGNALS_EVERY_MS)
-    with _ctrl_c_closes(application), _faults_are_shown(windows):
+    with _ctrl_c_closes(application), _faults_are_shown(windows), collected_by_the_screen():
         code = int(application.exec())
     for window in windows:
         window.close()

@@ -56,7 +56,7 @@ class LoopButtons(ThinPanel):
         self.release.clicked.connect(self._begin_release)
         self.confirm.clicked.connect(lambda: self._send("release_loop"))
         self.cancel.clicked.connect(lambda: self._ask(False))
-        self._patience.timeout.connect(lambda: self._ask(False))
+        self._patience.timeout.connect(self._give_up)
 
     def use_look(self, look: Look) -> None:
         """Take another theme or other sizes."""
@@ -109,6 +109,9 @@ class LoopButtons(ThinPanel):
         self._ask(False)
         if self._allowed:
             self._commander.send(command, loop=self._loop)
+
+    def _give_up(self) -> None:
+        self._ask(False)
 
     def _ask(self, asked: bool) -> None:
         for part in (self._question, self.confirm, self.cancel):

@@ -101,10 +101,9 @@ class BusServer:
         name = curve_name(curve.system, curve.name)
         columns = tuple(curve.columns)
         if self._columns.get(name, columns) != columns:
-            self._channels[name].close()  # a channel has one structure for as long as it is open
-            with self._guard:
-                channel = self._channels[name]
-                channel.open(wire.encode_curve(curve))
+            channel = self._channels[name]
+            channel.close()  # it has one structure for as long as it is open
+            channel.open(wire.encode_curve(curve))
         else:
             self._tell(name, "curve", lambda: wire.encode_curve(curve), curve.title, curve.y_unit)
         self._columns[name] = columns

@@ -6,7 +6,6 @@ import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from labctl.bus import commands as asked
 from labctl.bus.commands import Command, Controlled
@@ -19,8 +18,6 @@ from labctl.core.traffic_tail import TrafficTail
 from labctl.core.wanted_steps import step_of
 from labctl.errors import LabError
 
-NEEDS_NO_LEASE: Final = (asked.Stop, asked.TakeControl, asked.Note)
-
 
 class NotAllowed(LabError):
     """A command came from somewhere, or so often, that it is not looked at."""
@@ -30,8 +27,9 @@ class NotAllowed(LabError):
 class CommandDesk:
     """Does the commands of the bus on one core.
 
-    All but the software stop are taken only from where `[bus] allow_control_from` says, and not from who floods; those
-    that change something only from who holds the lease. `recipes` are those that may be asked for by name.
+    The software stop is taken from anyone, and nothing else from who floods. What changes something is taken only from
+    where `[bus] allow_control_from` says, and from who holds the lease; questions and notes from everywhere. `recipes`
+    are those that may be asked for by name.
     """
 
     core: Core

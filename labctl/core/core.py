@@ -68,9 +68,7 @@ class Core:
         self.lease = ControlLease(self._control_lost)
         self.flood = FloodGuard()
         self.log_book = LogBook(runs / "logbook")
-        clock = bench.clock
-        is_simulated = isinstance(clock, PacedClock)
-        self.settings = Settings(clock.speed if isinstance(clock, PacedClock) else 0.0, live=is_simulated)
+        self.settings = Settings(bench.clock.speed if isinstance(bench.clock, PacedClock) else 0.0)
         self.inbox = Inbox()
         self.queue = StepQueue()
         self.run = RunNow()

@@ -8,7 +8,6 @@ publication touches an instrument, or makes the thread that measures wait.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -171,7 +170,7 @@ class Publication:
             station=core.file.station.name,
             backend=backend.kind,
             version=self._version,
-            pid=os.getpid(),
+            pid=core.pid,
             sensors=core.file.station.sensors,
             started_at=core.started_at,
             now=now,

@@ -19,12 +19,12 @@ PACE: Final = "table.speed"
 class Settings:
     """The settings by name, each with its limits; with a `pace` how fast the time of a simulated table goes.
 
-    `live` says whether live spectra are shown from the start: they close and open shutters for their shot noise.
+    Live spectra are on from the start on a simulated table alone: they close and open shutters for their shot noise.
     """
 
-    def __init__(self, pace: float = 0.0, *, live: bool = False) -> None:
+    def __init__(self, pace: float = 0.0) -> None:
         rows = [
-            SettingRow(LIVE, "Live spectra while nothing runs", float(live), "", 0.0, 1.0, True),
+            SettingRow(LIVE, "Live spectra while nothing runs", float(pace > 0.0), "", 0.0, 1.0, True),
             SettingRow(LIVE_AVERAGES, "Averages of a live spectrum", 50.0, "", 1.0, 10000.0, True),
             SettingRow(LIVE_REFERENCE_S, "Take shot noise again after", 600.0, "s", 10.0, 86400.0, False),
         ]

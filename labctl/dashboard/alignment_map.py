@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from pyqtgraph.Qt import QtGui
 
 from labctl.bus.spectra import Curve
-from labctl.dashboard.curve_axes import CurveAxis, dressed_plot
-from labctl.dashboard.curve_frame import CurveFrame, Key
+from labctl.dashboard.curve_axes import CurveAxis
+from labctl.dashboard.curve_frame import Key
 from labctl.dashboard.curve_plot import MARGIN, spread
 from labctl.dashboard.look import Look, Theme
 from labctl.dashboard.number_text import number_text
+from labctl.dashboard.one_plot import OnePlot
 
 SHADES: Final = 12
 MAP_MARGIN: Final = 0.08
@@ -24,7 +25,7 @@ _BLUE, _RED = 245.0, 28.0
 _ON_DARK, _ON_LIGHT = (0.36, 0.93), (0.90, 0.34)
 
 
-class AlignmentMap(CurveFrame):
+class AlignmentMap(OnePlot):
     """A curve with x = pitch and columns "yaw" and "power": one point a look, in the order in which they were taken.
 
     More power is further from the background in lightness, of one hue; the best point has a ring. A curve without
@@ -41,20 +42,6 @@ class AlignmentMap(CurveFrame):
             self._plot.addItem(item)
         self._plot.disableAutoRange()
         super().__init__(look, self._view, title=title, source=source)
-
-    def use_look(self, look: Look) -> None:
-        """Take another theme or other sizes."""
-        dressed_plot(look, self._plot)
-        super().use_look(look)
-
-    def cut_off_texts(self) -> list[str]:
-        """Name the labels of axes that are longer than these."""
-        if self._curve is None:
-            return []
-        return [text for side in ("left", "bottom") for text in self._plot.getAxis(side).cut_off_texts()]
-
-    def _view_boxes(self) -> list[pg.ViewBox]:
-        return [self._plot.getViewBox()]
 
     def _draw(self, curve: Curve, *, dimmed: bool) -> list[Key]:
         power = curve.columns.get("power", np.full(len(curve.x), np.nan))

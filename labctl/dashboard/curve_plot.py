@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pyqtgraph.Qt import QtGui
 
 from labctl.bus.spectra import Curve
-from labctl.dashboard.curve_axes import CurveAxis, DecadeAxis, dashed, dressed_plot
+from labctl.dashboard.curve_axes import CurveAxis, DecadeAxis, dashed
 from labctl.dashboard.curve_columns import Column, Points, bin_means, columns_of, envelope, log10_or_nan
-from labctl.dashboard.curve_frame import CurveFrame, Key
+from labctl.dashboard.curve_frame import Key
 from labctl.dashboard.look import Look
+from labctl.dashboard.one_plot import OnePlot
 
 FIT_TRACE: Final = 5  # of the colours of a theme
 PIXELS_PER_POINT: Final = 2.5  # closer together, measured points become a line
@@ -22,7 +23,7 @@ MARGIN: Final = 0.04  # of the range, around what is drawn
 BAND_ALPHA: Final = 60
 
 
-class CurvePlot(CurveFrame):
+class CurvePlot(OnePlot):
     """Measured columns as points or, where these would touch, as lines; the fit above them; results beside or below.
 
     With `log_x` and `log_y` the axes are in decades; power spectra are then brought down to pixels by their mean, all
@@ -42,20 +43,6 @@ class CurvePlot(CurveFrame):
         self._plot: pg.PlotItem = self._view.getPlotItem()
         self._drawn: list[pg.GraphicsObject] = []
         super().__init__(look, self._view, title=title, source=source)
-
-    def use_look(self, look: Look) -> None:
-        """Take another theme or other sizes."""
-        dressed_plot(look, self._plot)
-        super().use_look(look)
-
-    def cut_off_texts(self) -> list[str]:
-        """Name the labels of axes that are longer than these."""
-        if self._curve is None:
-            return []
-        return [text for side in ("left", "bottom") for text in self._plot.getAxis(side).cut_off_texts()]
-
-    def _view_boxes(self) -> list[pg.ViewBox]:
-        return [self._plot.getViewBox()]
 
     def _draw(self, curve: Curve, *, dimmed: bool) -> list[Key]:
         for item in self._drawn:

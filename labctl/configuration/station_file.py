@@ -63,6 +63,7 @@ from labctl.configuration.tables import (
     Name,
     Names,
     NonzeroNumber,
+    PositiveConstant,
     PositiveNumber,
     SensorNumber,
     ShortText,
@@ -359,7 +360,10 @@ class Laser(Table):
 
 class Tone(Table):
     """A tone on one output of a generator: the frequencies (Hz) and amplitudes (V, peak across 50 ohm) that may be
-    asked for."""
+    asked for.
+
+    `volts_per_pi` is that of the modulator it drives, if it drives one, behind `attenuation_db`.
+    """
 
     instrument: Name
     output: ToneOutput
@@ -367,6 +371,8 @@ class Tone(Table):
     maximum_frequency: PositiveFrequency
     minimum_amplitude: PositiveVoltage
     maximum_amplitude: PositiveVoltage
+    volts_per_pi: PositiveConstant | None = None
+    attenuation_db: Attenuation = 0.0
 
 
 class PowerMeter(Table):
@@ -394,6 +400,17 @@ class Detectors(Table):
     quantum_efficiency: Efficiency
     dc_volts_per_ampere: PositiveNumber
     responsivity: PositiveResponsivity
+
+
+class Membranes(Table):
+    """The membranes as designed: effective mass (kg) and temperature (K), damping and cavity linewidth (Hz, FWHM), and
+    the coupling g0 of one photon (Hz)."""
+
+    effective_mass: PositiveConstant
+    temperature: PositiveConstant
+    damping: PositiveFrequency
+    linewidth: PositiveFrequency
+    coupling: PositiveFrequency
 
 
 class Sensor(Table):
@@ -431,6 +448,7 @@ class StationFile(Table):
     power_meters: Mapping[Name, PowerMeter] = Field(default_factory=dict)
     light: Light | None = None
     detectors: Detectors | None = None
+    membranes: Membranes | None = None
     sensors: Annotated[
         tuple[Sensor, ...], Field(strict=False, max_length=64), Allowed("a list of [[sensors]] tables")
     ] = ()

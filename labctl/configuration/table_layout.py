@@ -13,6 +13,7 @@ CHANNELS = ("x", "y", "z")  # of a piezo amplifier
 MIRRORS_PER_CONTROLLER = 2
 CONTROLLERS_PER_CHAIN = 31
 DETECTORS_PER_BOARD = 4
+ROTATORS_PER_LINE = 16
 SLOW_INPUTS = ("AIN0", "AIN1", "AIN2", "AIN3")
 SOURCE_LOOPS = 2  # length and pump phase: the first servos and piezo channels
 SOURCE_MONITORS = 2  # the first slow inputs of the first digitizer board
@@ -21,8 +22,8 @@ PINS = tuple(f"DIO{number}_{side}" for side in "PN" for number in range(8))
 
 _NETWORK = "192.168.10"
 _PICOMOTORS_HOST, _DIGITIZER_HOST, _MONITORS_HOST = 12, 13, 15  # the analyzer has 11, the scan board 14
-_FIRST_FREE_HOST = 17  # the tone generator has 16
-_MAINFRAME_PORT, _FIRST_FREE_PORT = 0, 2  # the oven has 1
+_FIRST_FREE_HOST = 21  # generators have 16 and 17, the laser 18, power meters 19 and 20
+_MAINFRAME_PORT, _ROTATORS_PORT, _FIRST_FREE_PORT = 0, 2, 4  # the oven has 1, the gauge 3
 
 INNERMOST_HZ = (4.301e6, 4.338e6, 4.276e6, 4.365e6)
 """Of the four sensors, from the middle outwards; between the first two a span without any resonance is measured."""
@@ -44,6 +45,7 @@ class Layout:
     picomotors: tuple[str, ...]
     boards: tuple[str, ...]
     monitor_boards: tuple[str, ...]
+    rotator_lines: tuple[str, ...]
 
     @classmethod
     def of(cls, sensors: int) -> Layout:
@@ -61,6 +63,7 @@ class Layout:
             picomotors=_names("picomotors", _how_many(sensors, MIRRORS_PER_CONTROLLER * CONTROLLERS_PER_CHAIN)),
             boards=_names("digitizer", _how_many(sensors, DETECTORS_PER_BOARD)),
             monitor_boards=_names("monitors", _how_many(sensors, DETECTORS_PER_BOARD)),
+            rotator_lines=_names("rotators", _how_many(len(_wave_plates(sensors)), ROTATORS_PER_LINE)),
         )
 
     @property
@@ -115,6 +118,20 @@ class Layout:
         controller, pair = divmod(place, MIRRORS_PER_CONTROLLER)
         return self.picomotors[chain], controller + 1, 2 * pair + 1
 
+    # ---- wave plates -----------------------------------------------------------------------------------------------
+
+    @property
+    def wave_plates(self) -> dict[str, tuple[str, int]]:
+        """Line and address of the mount of each wave plate, by what it does."""
+        return {
+            plate: (self.rotator_lines[place // ROTATORS_PER_LINE], place % ROTATORS_PER_LINE)
+            for place, plate in enumerate(_wave_plates(self.sensors))
+        }
+
+    def rotators_port(self, line: int) -> int:
+        """Return the number of the serial port of a line of rotation mounts."""
+        return _ROTATORS_PORT if line == 0 else _FIRST_FREE_PORT + len(self.mainframes) - 1 + line - 1
+
     # ---- detectors -------------------------------------------------------------------------------------------------
 
     def detectors_of(self, board: int) -> range:
@@ -165,6 +182,12 @@ def resonances_hz(sensors: int) -> list[float]:
         found = INNERMOST_HZ[3] + away if above else INNERMOST_HZ[2] - away
         inner.append(round(found, -3))
     return sorted(inner)
+
+
+def _wave_plates(sensors: int) -> list[str]:
+    """Return the names of the wave plates of a table, in the order of their addresses."""
+    network = [f"network{stage}" for stage in range(1, sensors)]
+    return [*network, "pump_power", "local_oscillator_power", *(f"extraction{n}" for n in range(1, sensors + 1))]
 
 
 def _how_many(things: int, each: int) -> int:

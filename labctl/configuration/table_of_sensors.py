@@ -68,6 +68,7 @@ def _families(layout: Layout) -> dict[str, Callable[[Paragraph], list[Paragraph]
         "instruments.piezo_d": _nothing,
         "instruments.digitizer": _boards,
         "instruments.monitors": _monitor_boards,
+        "instruments.rotators": _rotator_lines,
         "digitizer": _digitizer,
         "rf_switch": _rf_switch,
         "monitors.lo": _fringe_monitors,
@@ -79,6 +80,10 @@ def _families(layout: Layout) -> dict[str, Callable[[Paragraph], list[Paragraph]
         "loops.cavity": _cavities,
         "loops.lo": _homodyne_loops,
         "mirrors.sensor": _mirrors,
+        "rotators.network": _network_plates,
+        "rotators.pump_power": _power_plate,
+        "rotators.local_oscillator_power": _power_plate,
+        "rotators.extraction": _extraction_plates,
         "sensors": _sensors,
     }
     return {kind: partial(_made, make, layout) for kind, make in made.items()}
@@ -154,6 +159,14 @@ def _monitor_boards(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
         records = f"records of the DC fringe{_s(len(numbers))}"
         text = _headed(mould, f"[instruments.{name}]", f"STEMlab 125-14 4-Input: {what}, and {records}")
         yield _set(text, "address", _quoted(f"TCPIP::{layout.monitor_board_address(index)}::5000::SOCKET"))
+
+
+def _rotator_lines(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    for index, name in enumerate(layout.rotator_lines):
+        addresses = [address for line, address in layout.wave_plates.values() if line == name]
+        text = _headed(mould, f"[instruments.{name}]", f"ELL14 line: {_number(len(addresses), 'wave plate')}")
+        text = _set(text, "address", _quoted(f"ASRL/dev/ttyUSB{layout.rotators_port(index)}::INSTR"))
+        yield _set(text, "addresses", f"[{', '.join(map(str, addresses))}]")
 
 
 # ---- roles ----------------------------------------------------------------------------------------------------------
@@ -244,6 +257,25 @@ def _mirrors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
         chain, controller, pitch = layout.mirror(number)
         text = _set(_numbered(mould, number), "instrument", _quoted(chain))
         yield _set(_set(_set(text, "controller", controller), "pitch", pitch), "yaw", pitch + 1)
+
+
+def _network_plates(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    for stage in range(1, layout.sensors):
+        yield _mounted(_numbered(mould, stage), layout, f"network{stage}")
+
+
+def _power_plate(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    yield _mounted(mould, layout, re.findall(r"^\[rotators\.(\w+)\]", mould, re.MULTILINE)[0])
+
+
+def _extraction_plates(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:
+    for number in layout.numbers:
+        yield _mounted(_numbered(mould, number), layout, f"extraction{number}")
+
+
+def _mounted(text: Paragraph, layout: Layout, plate: str) -> Paragraph:
+    line, address = layout.wave_plates[plate]
+    return _set(_set(text, "instrument", _quoted(line)), "address", address)
 
 
 def _sensors(mould: Paragraph, layout: Layout) -> Iterator[Paragraph]:

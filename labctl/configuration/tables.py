@@ -48,6 +48,18 @@ class MeasuredConstant(Table):
     sigma: Annotated[float, Field(ge=0), Allowed("a number of 0 or more")]
 
 
+def _is_positive(constant: MeasuredConstant) -> MeasuredConstant:
+    if not constant.value > 0:
+        raise refusal(f"the value {constant.value:g} is not above 0")
+    return constant
+
+
+PositiveConstant = Annotated[
+    MeasuredConstant, AfterValidator(_is_positive), Allowed("{ value = ..., sigma = ... } with a value above 0")
+]
+"""A measured number above 0."""
+
+
 def _is_efficiency(constant: MeasuredConstant) -> MeasuredConstant:
     if not 0 < constant.value <= 1:
         raise refusal(f"the value {constant.value:g} is not an efficiency")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from labctl.bus.spectra import Curve, LiveSpectrum
@@ -18,6 +18,8 @@ from labctl.station.clock import Clock
 from labctl.station.station import Station
 from labctl.store.losses import LossRecord
 from labctl.store.records import EventLevel, EventRecord, NamedResult, TraceRecord
+from labctl.store.rows import LOCKS
+from procedures.kept_records import JointRecords, ModeSpectrum
 
 
 class Record(Protocol):
@@ -79,6 +81,20 @@ class MemoryRecord:
         """Return the results so far."""
         return dict(self.named)
 
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
+        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+        doubtful = [
+            index
+            for index, trace in enumerate(self.traces)
+            if trace.valid
+            and trace.ended_at >= since
+            and trace.started_at <= until
+            and loop in str(trace.conventions.get(LOCKS, "")).split()
+        ]
+        for index in doubtful:
+            self.traces[index] = replace(self.traces[index], valid=False, invalid_reason=reason)
+        return [(self.traces[index].step, self.traces[index].name) for index in doubtful]
+
 
 @dataclass
 class Bench:
@@ -92,7 +108,10 @@ class Bench:
     shows_sweeps: bool = False  # whether a sweep is read while it goes on, for who looks
     on_curve: Callable[[Curve], None] | None = None  # who is shown data with their fit
     known: dict[str, NamedResult] = field(default_factory=dict)  # of earlier runs on this table
+    left_out: frozenset[int] = frozenset()  # sensors that do not work tonight
     shot_and_dark: tuple[CrossSpectrum, CrossSpectrum] | None = None  # to which live spectra are shown
+    joint_records: JointRecords | None = None  # the latest of the network as it is
+    mode_spectra: dict[int, ModeSpectrum] = field(default_factory=dict)  # the latest of each sensor
 
     def __post_init__(self) -> None:
         self.station.before_safe.append(self._stop_locking)

@@ -3,25 +3,48 @@ out."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from labctl.configuration.recipe_file import Step
-from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped, StoreError
+from labctl.configuration.recipe_file import Budgets, Pause, Step
+from labctl.errors import LabError, Stopped, StoreError
 from labctl.locks.locked_time import LoopTime
-from labctl.station.clock import Clock
 from labctl.station.revival import revive
-from labctl.store.records import EventRecord, RunState, StepRecord, StepState
+from labctl.store.records import EventRecord, NamedResult, RunState, StepRecord, StepState
 from procedures.asked_settings import SettingsKeeper, SettingsRecord
-from procedures.base import LabProcedure
 from procedures.bench import Bench, Record
-from procedures.catalogue import PROCEDURES
+from procedures.execution import (
+    Follower,
+    Skipped,
+    StopRequest,
+    Suspended,
+    check_parameters,
+    execute,
+    make_procedure,
+)
+from procedures.pausing import Conditions
+from procedures.quarantine import Quarantine
 from procedures.step_queue import QueuedStep, StepQueue
+from procedures.trouble import Ladder, Rung
+
+__all__ = [
+    "Follower",
+    "Journal",
+    "Listener",
+    "Outcome",
+    "RecipeRun",
+    "Skipped",
+    "StopRequest",
+    "check_parameters",
+    "execute",
+    "make_procedure",
+]
 
 HEALTH_PERIOD_S = 300.0
 PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
+CONDITION_LOOK_S = 5.0  # between two looks whether a run that waits may go on
 WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
 REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
@@ -38,12 +61,8 @@ class Journal(Record, SettingsRecord, Protocol):
         """Enter a step, or bring its entry up to date."""
         ...
 
-
-class Follower(Protocol):
-    """Who follows one step."""
-
-    def step_progressed(self, step: Step, fraction: float) -> None:
-        """A step is this far, from 0 to 1."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
+        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
         ...
 
 
@@ -59,10 +78,6 @@ class Listener(Follower, Protocol):
         ...
 
 
-class Skipped(LabError):
-    """The operator ended a step, and the run goes on with the next."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a recipe ended."""
@@ -73,28 +88,12 @@ class Outcome:
     unsafe: tuple[str, ...] = ()  # one sentence for each device that could not be made safe
 
 
-@dataclass
-class StopRequest:
-    """The operator's wish to stop, set from a signal handler or another thread."""
-
-    clock: Clock
-    _asked: threading.Event = field(default_factory=threading.Event)
-
-    def ask(self) -> None:
-        """Stop at the next safe moment."""
-        self._asked.set()
-        self.clock.interrupt()
-
-    def asked(self) -> bool:
-        """Return True once somebody asked."""
-        return self._asked.is_set()
-
-
 class RecipeRun:
     """One run of the steps of a recipe on a bench.
 
-    With `leave_as_is` a table on which every step succeeded is left locked; otherwise it is made safe at the end. The
-    queue may be changed while it runs.
+    Nothing is measured while a condition of `pause` fails; `on_stall` is told when that begins, and when the run is
+    given up for it. With `leave_as_is` a table on which every step succeeded is left locked; otherwise it is made safe
+    at the end. The queue may be changed while it runs.
     """
 
     def __init__(
@@ -106,6 +105,9 @@ class RecipeRun:
         stop: StopRequest,
         *,
         leave_as_is: bool = False,
+        pause: Pause | None = None,
+        budgets: Budgets | None = None,
+        on_stall: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._queue = queue
         self._bench = bench
@@ -115,6 +117,12 @@ class RecipeRun:
         self._leave_as_is = leave_as_is
         self._ran: list[QueuedStep] = []
         self._settings = SettingsKeeper(bench.station, journal)
+        self._pause = pause or Pause()
+        self._conditions = Conditions(bench, self._pause)
+        self._ladder = Ladder(budgets or Budgets(), bench.station.file)
+        self._quarantine = Quarantine(bench, journal)
+        self._on_stall = on_stall
+        self._stalled = ""  # why the run was given up although nobody stopped it
 
     def run(self) -> Outcome:
         """Run every step and leave the table safe.
@@ -127,18 +135,17 @@ class RecipeRun:
         told_before, station.on_trouble = station.on_trouble, lambda name, text: self._event("warning", name, text)
         try:
             for queued in self._queue.waiting:
-                step = queued.step
-                self._journal.step(
-                    StepRecord(step.name, step.procedure, StepState.WAITING, parameters=dict(step.parameters))
-                )
+                self._journal.step(_entry(queued))
+            self._conditions.start()
             while (following := self._next()) is not None:
                 self._run_step(following)
         finally:
             health.cancel()
+            self._conditions.stop()
             try:
                 problems = self._leave()
             finally:
-                failure = self._settings.keep_last() or self._keep_loop_times()
+                failure = self._settings.keep_last() or self._keep_loop_times() or self._keep_counts()
                 station.on_trouble = told_before  # the record closes
         if failure is not None:
             raise failure
@@ -146,7 +153,7 @@ class RecipeRun:
 
     def _next(self) -> QueuedStep | None:
         """Return the next step once the queue is not paused; None where none is left, or after a stop."""
-        while not self._stop.asked():
+        while not self._stop.asked() and not self._stalled:
             following = self._queue.take_next()
             if following is not None:
                 self._ran.append(following)
@@ -164,33 +171,131 @@ class RecipeRun:
             return error
         return None
 
+    def _keep_counts(self) -> StoreError | None:
+        """Keep how often each way out of trouble was taken, and return what went wrong with that."""
+        try:
+            for rung, count in self._ladder.counts.items():
+                name = f"night.{rung.replace(' ', '_')}"
+                self._journal.add_result(NamedResult(name, count, 0.0, "", "times in this night", "overnight"))
+        except StoreError as error:
+            return error
+        return None
+
     def _leave(self) -> list[str]:
         """Make the table safe, unless it is to stay as it is and every step was done."""
         steps = [*self._ran, *self._queue.waiting]  # not those of earlier runs from the same queue
-        if self._leave_as_is and all(queued.state in WELL_ENDED for queued in steps):
+        if self._leave_as_is and not self._stalled and all(queued.state in WELL_ENDED for queued in steps):
             return []
         problems = self._bench.station.make_safe()
         self._report_problems(problems)
         return problems
 
     def _run_step(self, queued: QueuedStep) -> None:
-        step = queued.step
-        states = {other.step.name: other.state for other in self._queue.steps}
-        missing = [need for need in step.needs if states.get(need) is not StepState.DONE]
-        if missing:
+        if missing := self._missing(queued.step):
             self._end(queued, StepState.SKIPPED, f"needs {', '.join(missing)}")
             return
-        for attempt in range(1, step.retries + 2):
-            queued.attempt = attempt
-            state, reason = self._attempt(queued)
-            if state is not StepState.FAILED or self._stop.asked() or self._queue.must_skip(queued):
-                return
-            if attempt <= step.retries:
-                self._event("warning", step.name, f"Try {attempt} failed and will be repeated: {reason}")
-                self._revive()
+        tried: Counter[Rung] = Counter()
+        while True:
+            error = self._attempt(queued)
+            if isinstance(error, Suspended):
+                if not self._wait_until_allowed(queued.step, str(error)):
+                    return
+            elif (
+                error is None
+                or self._stop.asked()
+                or self._queue.must_skip(queued)
+                or not self._climb(queued, error, tried)
+            ):
+                break
+            queued.attempt += 1
+        self._redo_what_is_in_doubt()
 
-    def _revive(self) -> None:
-        """Bring back what was away before the next try; high voltage that was up is raised again."""
+    def _missing(self, step: Step) -> list[str]:
+        """Return what a step needs and has not; a step that spares sensors needs one that works, and is told which do
+        not."""
+        states = {other.step.name: other for other in self._queue.steps}
+        missing = [need for need in step.needs if need not in states or not states[need].is_satisfied]
+        self._bench.left_out = frozenset()
+        if not missing or not step.spares_sensors:
+            return missing
+        sensors = {states[need].step.sensor for need in missing if need in states}
+        if None in sensors or len(sensors) >= self._bench.station.file.station.sensors:
+            return missing
+        self._bench.left_out = frozenset(number for number in sensors if number is not None)
+        self._event(
+            "warning", step.name, f"Goes on without sensors {', '.join(map(str, sorted(self._bench.left_out)))}."
+        )
+        return []
+
+    def _climb(self, queued: QueuedStep, error: LabError, tried: Counter[Rung]) -> bool:
+        """Do what may help a step that failed; return False where nothing is left, and the others go on."""
+        step = queued.step
+        rung = self._ladder.next(step, error, tried)
+        if rung is None:
+            if step.sensor is not None and step.retries:
+                self._ladder.note(Rung.SKIP_SENSOR)
+            return False
+        tried[rung] += 1
+        after = "" if rung is Rung.RETRY else f" after a {rung}"
+        self._event("warning", step.name, f"Try {queued.attempt} failed and will be repeated{after}: {error}")
+        if self._revive():
+            self._ladder.note(Rung.RECONNECT)
+        if rung is Rung.RELOCK:
+            self._release_loops_of(step)
+        elif rung is Rung.REALIGN:
+            self._realign(step)
+        return True
+
+    def _release_loops_of(self, step: Step) -> None:
+        """Open the loops that a step needs, so that they are locked anew from the beginning."""
+        supervisor, entries = self._bench.supervisor, self._bench.station.file.loops
+        mine = [
+            name
+            for name, entry in entries.items()
+            if step.sensor is None or getattr(entry, "sensor", None) == step.sensor
+        ]
+        try:
+            supervisor.release(mine)
+        except LabError as error:  # the next try meets it again
+            self._event("warning", step.name, str(error))
+
+    def _realign(self, step: Step) -> None:
+        again = replace(
+            step, name=f"realign.{step.sensor}", procedure="align_sensor", needs=(), retries=0,
+            parameters={"sensor": step.sensor or 1}, fresh_s=None, moved={},
+        )  # fmt: skip
+        try:
+            execute(again, self._bench, self._stop, _NoFollower())
+        except LabError as error:  # the next try of the step itself decides
+            self._event("warning", again.name, str(error))
+
+    def _wait_until_allowed(self, step: Step, reason: str) -> bool:
+        """Wait until measuring is allowed again; return False where that took too long, or after a stop."""
+        clock = self._bench.clock
+        began_at = clock.now()
+        self._event("warning", step.name, f"Paused: {reason}")
+        self._on_stall(f"{step.name} waits: {reason}")
+        while self._conditions.why():
+            if self._stop.asked():
+                return False
+            if clock.now() - began_at > self._pause.longest:
+                self._stalled = f"paused for more than {self._pause.longest / 3600.0:.1f} h: {self._conditions.why()}"
+                self._ladder.note(Rung.SAFE_STATE)
+                self._on_stall(self._stalled)
+                return False
+            clock.sleep(CONDITION_LOOK_S)
+        self._event("info", step.name, f"Goes on after {clock.now() - began_at:.0f} s: {reason} is over.")
+        return True
+
+    def _redo_what_is_in_doubt(self) -> None:
+        """Put steps back into the queue whose data turned out to be doubtful after they were done."""
+        for name in self._quarantine.sweep():
+            if self._queue.requeue(name):
+                self._event("warning", name, "Is done again: a lock that it needed was not as good as it seemed.")
+
+    def _revive(self) -> bool:
+        """Bring back what was away before the next try; high voltage that was up is raised again. Return whether
+        anything had been lost."""
         station = self._bench.station
         raised = any(piezo.commanded_v for piezo in station.piezos.values())
         revival = revive(station)
@@ -208,17 +313,24 @@ class RecipeRun:
                     station.raise_piezos()
             except LabError as error:  # the next try meets it again; the rest of the night must not end of it
                 self._event("error", "revival", str(error))
+        return revival.changed
 
-    def _attempt(self, queued: QueuedStep) -> tuple[StepState, str]:
+    def _attempt(self, queued: QueuedStep) -> LabError | None:
+        """Do a step once; return what went wrong, if it may be tried again."""
         step = queued.step
         queued.started_at, queued.ended_at = self._bench.clock.now(), None
         queued.state, queued.fraction = StepState.RUNNING, 0.0
         self._settings.step = step.name
         self._journal.step(_entry(queued))
         self._listener.step_began(step, queued.attempt)
+        failure: LabError | None = None
         try:
-            execute(step, self._bench, self._stop, _Follower(queued, self._listener), self._skipping(queued))
+            follower = _Follower(queued, self._listener)
+            execute(step, self._bench, self._stop, follower, self._skipping(queued), self._conditions.why)
+            self._quarantine.refuse(step.name, queued.started_at)
             state, reason = StepState.DONE, ""
+        except Suspended as suspended:
+            failure, state, reason = suspended, StepState.STOPPED, f"paused: {suspended}"
         except Skipped as skipped:
             state, reason = StepState.SKIPPED, str(skipped)
         except Stopped as stopped:
@@ -227,11 +339,12 @@ class RecipeRun:
             queued.state = StepState.FAILED
             raise
         except LabError as error:
-            state, reason = StepState.FAILED, str(error)
+            failure, state, reason = error, StepState.FAILED, str(error)
         except Exception as error:
-            state, reason = StepState.FAILED, f"unexpected {type(error).__name__}: {error}"
+            failure = LabError(f"unexpected {type(error).__name__}: {error}")
+            state, reason = StepState.FAILED, str(failure)
         self._end(queued, state, reason)
-        return state, reason
+        return failure
 
     def _skipping(self, queued: QueuedStep) -> Callable[[], bool]:
         return lambda: self._queue.must_skip(queued)
@@ -248,17 +361,20 @@ class RecipeRun:
     def coverage(self) -> str:
         """Return how much is done, such as "7 of 12 steps"."""
         steps = [*self._ran, *self._queue.waiting]
-        done = sum(queued.state is StepState.DONE for queued in steps)
+        steps += [queued for queued in self._queue.steps if queued.is_kept]
+        done = sum(queued.is_satisfied for queued in steps)
         return f"{done} of {len(steps)} steps"
 
     def _outcome(self, problems: Sequence[str]) -> Outcome:
         coverage = self.coverage()
-        failed = [queued for queued in self._ran if queued.state is StepState.FAILED]
+        failed = [queued for queued in self._ran if queued.state is StepState.FAILED and not queued.step.is_optional]
         reasons = list(problems)
         if failed:
             names = [queued.step.name for queued in failed]
             others = f" ({', '.join(names[1:])} failed too)" if len(failed) > 1 else ""
             reasons.insert(0, f"{names[0]}: {failed[0].reason}{others}")
+        if self._stalled:
+            reasons.insert(0, f"stalled: {self._stalled}")
         if self._stop.asked():
             reasons.insert(0, "stopped by the operator")
             state = RunState.STOPPED
@@ -281,6 +397,13 @@ class RecipeRun:
 
     def _event(self, level: str, source: str, text: str) -> None:
         self._journal.add_event(EventRecord(self._bench.clock.now(), level, source, text))  # type: ignore[arg-type]
+
+
+class _NoFollower:
+    """Nobody follows what helps another step."""
+
+    def step_progressed(self, step: Step, fraction: float) -> None:
+        pass
 
 
 class _Follower:
@@ -307,85 +430,3 @@ def _entry(queued: QueuedStep) -> StepRecord:
         queued.reason,
         dict(step.parameters),
     )
-
-
-def execute(
-    step: Step,
-    bench: Bench,
-    stop: StopRequest,
-    follower: Follower,
-    skip_asked: Callable[[], bool] = lambda: False,
-) -> None:
-    """Run one step's procedure on a bench, as pymeasure's worker would: startup, execute, and shutdown whatever
-    happens.
-
-    Raises `Stopped`, `Skipped`, `StepTimeout`, or what the procedure raises.
-    """
-    procedure = make_procedure(step.procedure, step.parameters, bench)
-    procedure.step = step.name
-    deadline = bench.clock.now() + step.time_limit
-
-    def should_stop() -> bool:
-        return stop.asked() or skip_asked() or bench.clock.now() > deadline
-
-    def emit(topic: str, record: object) -> None:
-        if topic == "progress" and isinstance(record, float):
-            follower.step_progressed(step, record / 100.0)
-
-    procedure.should_stop = should_stop
-    procedure.emit = emit
-    try:
-        procedure.startup()
-        procedure.execute()
-    finally:
-        procedure.shutdown()
-    if not procedure.was_stopped:
-        return
-    if stop.asked():
-        raise Stopped(f"{step.name} was stopped by the operator.")
-    if skip_asked():
-        raise Skipped("skipped by the operator")
-    raise StepTimeout(
-        f"{step.name} took longer than its {step.time_limit:g} s.",
-        remedy="Raise time_limit in the recipe, or ask for less.",
-    )
-
-
-def check_parameters(steps: Sequence[Step]) -> None:
-    """Raise `ConfigurationError` that lists every parameter whose value its procedure does not allow."""
-    faults = []
-    for step in steps:
-        procedure = PROCEDURES[step.procedure]()
-        for key, value in step.parameters.items():
-            try:
-                procedure.set_parameters({key: value})
-            except ValueError as error:
-                faults.append(f"step {step.name}: {key} = {value!r} is not allowed; {_allowed(procedure, key, error)}")
-    if faults:
-        raise ConfigurationError("\n".join(faults))
-
-
-def _allowed(procedure: LabProcedure, key: str, error: ValueError) -> str:
-    parameter = procedure.parameter_objects()[key]
-    low, high = getattr(parameter, "minimum", None), getattr(parameter, "maximum", None)
-    if low is None or high is None:
-        return str(error)
-    return f"allowed: {low:g} to {high:g} {parameter.units or ''}".strip()
-
-
-def make_procedure(name: str, parameters: Mapping[str, object], bench: Bench) -> LabProcedure:
-    """Return a procedure of the catalogue bound to `bench` with its parameters set.
-
-    Raises `LabError` naming the parameter and what is allowed where a value is outside its range.
-    """
-    bound = PROCEDURES[name].bind(bench)
-    procedure = bound()
-    for key, value in parameters.items():
-        try:
-            procedure.set_parameters({key: value})
-        except ValueError as error:
-            raise LabError(
-                f"{name}: {key} = {value!r} is not allowed: {error}.",
-                remedy="Correct it in the recipe or on the command line.",
-            ) from error
-    return procedure

@@ -29,6 +29,12 @@ class QueuedStep:
     started_at: float | None = None
     ended_at: float | None = None
     reason: str = ""
+    is_kept: bool = False  # done before this run: by an earlier process, or by an earlier run and still fresh
+
+    @property
+    def is_satisfied(self) -> bool:
+        """Return whether those that need it may go on."""
+        return self.state is StepState.DONE or self.is_kept
 
     @property
     def is_over(self) -> bool:
@@ -117,6 +123,27 @@ class StepQueue:
         with self._guard:
             self._steps = [queued for queued in self._steps if queued.state is StepState.RUNNING]
 
+    # ---- before a run -----------------------------------------------------------------------------------------------
+
+    def keep(self, name: str, reason: str) -> None:
+        """Let a waiting step be: what an earlier run found is still fresh."""
+        with self._guard:
+            queued = self._named(name)
+            queued.state, queued.reason, queued.is_kept = StepState.SKIPPED, reason, True
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Let a waiting step be, and those that need it with it."""
+        with self._guard:
+            queued = self._named(name)
+            queued.state, queued.reason = StepState.SKIPPED, reason
+
+    def take_up(self, name: str, state: StepState, attempt: int, reason: str = "") -> None:
+        """Put a step where an earlier process left it; one that waits goes on with this attempt."""
+        with self._guard:
+            queued = self._named(name)
+            queued.state, queued.attempt, queued.reason = state, attempt, reason
+            queued.is_kept = state is StepState.DONE
+
     # ---- what the run does ------------------------------------------------------------------------------------------
 
     @property
@@ -133,6 +160,19 @@ class StepQueue:
             waiting[0].state = StepState.RUNNING
             self._to_skip, self._taken = None, waiting[0]
             return waiting[0]
+
+    def requeue(self, name: str) -> bool:
+        """Let a step that was done wait again, as the next; return False where it was not done."""
+        with self._guard:
+            queued = self._named(name)
+            if queued.state is not StepState.DONE:
+                return False
+            queued.state, queued.reason, queued.is_kept = StepState.WAITING, "", False
+            queued.attempt += 1
+            self._steps.remove(queued)
+            first = next((i for i, one in enumerate(self._steps) if one.state is StepState.WAITING), len(self._steps))
+            self._steps.insert(first, queued)
+            return True
 
     def must_skip(self, queued: QueuedStep) -> bool:
         """Return whether the operator asked to end a step that runs."""
@@ -151,6 +191,12 @@ class StepQueue:
         """Return the steps that wait, the next one first."""
         with self._guard:
             return [queued for queued in self._steps if queued.state is StepState.WAITING]
+
+    def _named(self, name: str) -> QueuedStep:
+        for queued in self._steps:
+            if queued.step.name == name:
+                return queued
+        raise QueueRefused(f"There is no step {name} in the queue.", remedy="Look at the queue again.")
 
     def _known(self, identity: int) -> QueuedStep:
         for queued in self._steps:

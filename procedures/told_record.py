@@ -71,6 +71,10 @@ class ToldRecord:
         """Keep what settings were asked to be."""
         self._journal.keep_settings(asked)
 
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
+        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+        return self._journal.quarantine(loop, since, until, reason)
+
     def step(self, record: StepRecord) -> None:
         """Enter a step, or bring its entry up to date."""
         self._journal.step(record)

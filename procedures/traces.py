@@ -16,6 +16,7 @@ from labctl.locks.watch import LockWatch
 from labctl.spectra.acquisition import Acquisition, Averaging, Detector
 from labctl.spectra.trace import Spectrum, Unit
 from labctl.store.records import TraceRecord
+from labctl.store.rows import LOCKS
 from procedures.base import LabProcedure
 from procedures.shown_spectra import show_trace
 
@@ -81,7 +82,7 @@ def take_trace(
             values_dbm = _run_sweep(procedure, share, watch, _SweepDisplay(procedure, name, port, accepted))
             verdict = watch.verdict()
         spectrum = Spectrum(accepted.frequency_hz(), values_dbm, Unit.DBM, _acquisition(accepted), name=name)
-        record = _trace_record(procedure, spectrum, port, accepted, verdict, started_at)
+        record = _trace_record(procedure, spectrum, port, accepted, verdict, started_at, watch.names)
         bench.record.add_trace(record)
         show_trace(bench, spectrum, record)
         if verdict.locked:
@@ -178,7 +179,13 @@ def _acquisition(settings: SweepSettings) -> Acquisition:
 
 
 def _trace_record(
-    procedure: LabProcedure, spectrum: Spectrum, port: str, settings: SweepSettings, verdict: Verdict, started_at: float
+    procedure: LabProcedure,
+    spectrum: Spectrum,
+    port: str,
+    settings: SweepSettings,
+    verdict: Verdict,
+    started_at: float,
+    needed: Sequence[str] = (),
 ) -> TraceRecord:
     acquisition = spectrum.acquisition
     return TraceRecord(
@@ -201,6 +208,7 @@ def _trace_record(
             "impedance_ohm": 50.0,
             "rf_input": port,
             "sidedness": "one-sided",
+            **({LOCKS: " ".join(needed)} if needed else {}),
         },
         valid=verdict.locked,
         invalid_reason=verdict.reason,

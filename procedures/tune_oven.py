@@ -30,6 +30,7 @@ class TuneOven(LabProcedure):
 
     title = "Tune the oven"
     roles = ("oven", "scan", "opa_length", "pump_phase")
+    runs_while_paused = True
     ramp = FloatParameter("Ramp", units="K/s", default=0.02, minimum=1e-4, maximum=1.0)
     recentre = BooleanParameter("Only follow the drift", default=False)
     DATA_COLUMNS = ["Lab time (s)", "Temperature", "Pump parameter", "Seed"]

@@ -1,5 +1,9 @@
 """The recipe file: the steps of a night, what each needs, and their order.
 
+A step that is fresh is not done again: it was last done less than `fresh` ago, what it needs was not done
+after it, and no quantity in `moved` has moved further since. With `optional` a night without it is complete all the
+same; with `spares_sensors` it is done with the sensors that work. `value` is what it is worth where a night is short.
+
 A step with `for_each = "sensor"` stands for one step a sensor, `lock_homodyne.1` and so on. Where such a step needs
 another such step, sensor n needs sensor n; any other step that needs one waits for all sensors.
 """
@@ -9,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -18,8 +22,8 @@ from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 from labctl.configuration.dependencies import cycle_in, in_order_of_needs
 from labctl.configuration.explanations import raise_findings
 from labctl.configuration.faults import Allowed, Finding, Key, guess, refusal, shown
-from labctl.configuration.quantities import PositiveDuration
-from labctl.configuration.tables import Name, Names, ShortText, Table
+from labctl.configuration.quantities import PositiveDuration, PositiveTemperatureDifference
+from labctl.configuration.tables import Name, Names, PositiveNumber, ShortText, Table
 from labctl.errors import ConfigurationError
 
 KnownProcedures = Mapping[str, Collection[str]]
@@ -49,6 +53,7 @@ def _plain_value(value: object) -> bool | int | float | str:
     return value
 
 
+Budget = Annotated[int, Field(ge=0, le=1000), Allowed("a whole number from 0 to 1000")]
 Retries = Annotated[int, Field(ge=0, le=20), Allowed("a whole number from 0 to 20")]
 Parameter = Annotated[
     ParameterValue,
@@ -64,8 +69,33 @@ class Defaults(Table):
     time_limit: PositiveDuration = _TIME_LIMIT_S
 
 
+class Pause(Table):
+    """When nothing is measured: pressure above `vacuum_above` (Pa), oven more than `oven_off` (K) from its target, or,
+    with `locks`, a loop that has spent its relocks. The run goes on once all has been well for `settle` (s), and ends
+    after `longest` (s).
+    """
+
+    vacuum_above: PositiveNumber | None = None
+    oven_off: PositiveTemperatureDifference | None = None
+    locks: bool = False
+    settle: PositiveDuration = 60.0
+    longest: PositiveDuration = 7200.0
+
+
+class Budgets(Table):
+    """How often in a night each way out of trouble is taken: tried again, reconnected, locked anew, aligned anew."""
+
+    retry: Budget = 40
+    reconnect: Budget = 20
+    relock: Budget = 20
+    realign: Budget = 8
+
+
 class RecipeStep(Table):
-    """A step as the file has it; `retries` and `time_limit` (s) are None where the defaults hold."""
+    """A step as the file has it; `retries` and `time_limit` (s) are None where the defaults hold, `fresh` in s.
+
+    `moved` names quantities by the last part of their results: that of the step's own sensor, or of any.
+    """
 
     name: Name
     procedure: Name
@@ -73,6 +103,11 @@ class RecipeStep(Table):
     needs: Names = ()
     retries: Retries | None = None
     time_limit: PositiveDuration | None = None
+    fresh: PositiveDuration | None = None
+    moved: Mapping[Name, PositiveNumber] = Field(default_factory=dict)
+    optional: bool = False
+    spares_sensors: bool = False
+    value: PositiveNumber = 1.0
     parameters: Mapping[Name, Parameter] = Field(default_factory=dict)
 
 
@@ -90,6 +125,11 @@ class Step:
     retries: int
     time_limit: float
     parameters: Mapping[str, ParameterValue]
+    fresh_s: float | None = None
+    moved: Mapping[str, float] = field(default_factory=dict)
+    is_optional: bool = False
+    spares_sensors: bool = False
+    value: float = 1.0
 
 
 class Recipe(Table):
@@ -97,6 +137,8 @@ class Recipe(Table):
 
     title: ShortText
     defaults: Defaults = Field(default_factory=Defaults)
+    pause: Pause = Field(default_factory=Pause)
+    budgets: Budgets = Field(default_factory=Budgets)
     steps: Annotated[
         tuple[RecipeStep, ...],
         Field(alias="step", strict=False, min_length=1, max_length=500),
@@ -110,6 +152,7 @@ class Recipe(Table):
         known = context.get("known_procedures")
         findings = [*_names_and_needs(self.steps, dropped if isinstance(dropped, frozenset) else frozenset())]
         findings += _sensor_given(self.steps)
+        findings += _moved_without_fresh(self.steps)
         if isinstance(known, Mapping):
             findings += _procedures(self.steps, known)
         raise_findings(findings)
@@ -147,6 +190,11 @@ class Recipe(Table):
                 retries=self.defaults.retries if written.retries is None else written.retries,
                 time_limit=self.defaults.time_limit if written.time_limit is None else written.time_limit,
                 parameters=MappingProxyType({**written.parameters, **own}),
+                fresh_s=written.fresh,
+                moved=MappingProxyType(dict(written.moved)),
+                is_optional=written.optional,
+                spares_sensors=written.spares_sensors,
+                value=written.value,
             )
 
 
@@ -177,6 +225,12 @@ def _sensor_given(steps: tuple[RecipeStep, ...]) -> Iterator[Finding]:
                 "is given, although for_each sets it",
                 'either for_each = "sensor" or a sensor among the parameters',
             )
+
+
+def _moved_without_fresh(steps: tuple[RecipeStep, ...]) -> Iterator[Finding]:
+    for step in steps:
+        if step.moved and step.fresh is None:
+            yield Finding(("step", step.name, "moved"), "means nothing without fresh", 'fresh = "6 h" beside it')
 
 
 def _procedures(steps: tuple[RecipeStep, ...], known: KnownProcedures) -> Iterator[Finding]:

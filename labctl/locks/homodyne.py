@@ -144,8 +144,10 @@ class HomodyneLock(TurningLoop):
         return outputs, np.array(signal)
 
     def _calibrate(self, fits: list[FringeFit], signals: list[NDArray[np.float64]]) -> FringeCalibration:
-        """Return medians over the scans, levels from the arcsine law: the path shakes far more than the detector is
-        noisy. One scan alone keeps the levels' uncertainties of the calibration before."""
+        """Return levels by the arcsine law from the readings of all scans together, of which one has too few near its
+        extremes: the path shakes far more than the detector is noisy. Else medians over the scans. One scan alone keeps
+        the levels' uncertainties of the calibration before."""
+        offset_v, amplitude_v = levels_of_turning_fringe(np.concatenate(signals))
         offsets, amplitudes = (np.array(level) for level in zip(*map(levels_of_turning_fringe, signals), strict=True))
         before = self.calibration
         if len(signals) > 1 or before is None:
@@ -156,9 +158,9 @@ class HomodyneLock(TurningLoop):
         last = fits[-1]
         slopes = [math.pi / last.v_pi_at(v).value for v in (-1.0, 1.0)]
         return FringeCalibration(
-            offset_v=float(np.median(offsets)),
+            offset_v=offset_v,
             offset_sigma_v=sigmas[0],
-            amplitude_v=float(np.median(amplitudes)),
+            amplitude_v=amplitude_v,
             amplitude_sigma_v=sigmas[1],
             volts_per_pi=float(np.median([fit.v_pi.value for fit in fits])),
             turn_rad_per_v=0.5 * (slopes[0] + slopes[1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Loss:
-    """One loop that was lost: lab time in s of its first bad reading and of the decision, and one sentence."""
+    """One loop that was lost: lab time in s of its first bad reading and of the decision, one sentence, and when it was
+    last proven good: data since then are not to be believed. nan where that is not known."""
 
     loop: str
     at: float
     detected_at: float
     reason: str
+    proven_at: float = math.nan
+
+    @property
+    def doubtful_since(self) -> float:
+        """The lab time in s from which on nothing that needed the loop is to be believed."""
+        return self.at if math.isnan(self.proven_at) else min(self.at, self.proven_at)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ class LoopMachine:
         self.readings: deque[Reading] = deque(maxlen=WINDOW)
         self.unwinds = 0
         self.poll_at = 0.0  # when its output is to be looked at again
+        self.proven_at = math.nan  # when all that is known of it was last found good
         self._clock = clock
         self._tell = tell
         self._on_loss = on_loss
@@ -236,7 +237,7 @@ class LoopMachine:
         """An instrument of the loop does not answer: nothing is known, and it is asked again later."""
         self._abandon()
         if self.is_locked:
-            self._on_loss(Loss(self.name, self._clock.now(), self._clock.now(), str(error)))
+            self._on_loss(Loss(self.name, self._clock.now(), self._clock.now(), str(error), self.proven_at))
         self._wake_at = self._clock.now() + FAULT_RETRY_S
         if self.state is not LockState.FAULT:
             self._enter(LockState.FAULT, str(error), "error")
@@ -324,6 +325,7 @@ class LoopMachine:
             self.residual_at_lock = math.hypot(
                 math.sqrt(1.0 - NEW_SHARE) * self.residual_at_lock, math.sqrt(NEW_SHARE) * new
             )
+        self.proven_at = self.readings[-1].at
         if sum(reading.witness for reading in self.readings) > BRIGHTER * len(self.readings):
             self._confirm()  # more light than at lock: what is little is measured against that
         return self.state is LockState.LOCKED
@@ -347,7 +349,7 @@ class LoopMachine:
 
     def _lose(self, reason: str) -> None:
         now = self._clock.now()
-        self._on_loss(Loss(self.name, self._first_bad_at, now, reason))
+        self._on_loss(Loss(self.name, self._first_bad_at, now, reason, self.proven_at))
         within = self.budget.spend(now)
         self._reset_looks()
         self.loop.hold()  # before it runs to a rail
@@ -398,6 +400,7 @@ class LoopMachine:
         if not hopped and not math.isnan(residual_rms):
             self.residual_at_lock = residual_rms
         self._rung, self._bad_in_a_row = 0, 0
+        self.proven_at = self._clock.now()
         residual = "" if hopped or not self.residual_at_lock else f", residual {self.residual_at_lock:.3f} {loop.unit}"
         self._enter(LockState.LOCKED, f"Locked{residual}.", None if hopped else "info")
         self.poll()

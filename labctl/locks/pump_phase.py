@@ -10,6 +10,7 @@ import numpy as np
 
 from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.fringe import FringeFit, fit_fringe
+from labctl.estimation.parametric_gain import ParametricGain, gain_of_scan
 from labctl.locks.loop import Capabilities, Reading, Tolerance, Verdict
 from labctl.locks.quality import judge_actuator
 from labctl.locks.scan_look import fringe_look
@@ -27,6 +28,7 @@ LEVEL_READINGS = 20
 FEW_READINGS = 5
 LEVEL_PERIOD_S = 0.05
 HELD_SHARE = 0.35  # of the seed at lock: only an amplifying loop has so much, whatever the laser's power
+BRIGHTER_SHARE = 1.6  # more pump than at the scan makes the error signal steeper, by more than this
 HELD_ERROR = 0.2  # of the amplitude of the error signal
 
 TOLERANCE = Tolerance(largest_error=math.inf, mean=math.inf, rms=math.inf, least_witness=0.85)
@@ -59,6 +61,7 @@ class PumpPhaseLock(TurningLoop):
     def __init__(self, name: str, servo: Servo, witness: Monitor, clock: Clock, *, unity_gain_hz: float) -> None:
         super().__init__(name, servo, clock, unity_gain_hz, Capabilities(holds_alone=True, unwinds=True))
         self.fit: FringeFit | None = None
+        self.gain: ParametricGain | None = None  # of the seed in the last scan
         self.calibration: PumpPhaseCalibration | None = None
         self._witness = witness
 
@@ -96,6 +99,15 @@ class PumpPhaseLock(TurningLoop):
         """Take a calibration up."""
         self.calibration = PumpPhaseCalibration(**remembered)
 
+    def half_a_turn_away(self, output_v: float) -> tuple[float, ServoSetting]:
+        """Return output and setting of the point at which the seed is de-amplified, half a turn from the lock point at
+        `output_v`, towards the middle of the range. Raises `LockError` for a loop that was never calibrated."""
+        if self.calibration is None:
+            raise LockError(f"{self.name}: never calibrated.", remedy="Lock it first.")
+        away_v = output_v - math.copysign(math.pi / self.calibration.range.rad_per_v(output_v), output_v)
+        point = self._lock_point_at(away_v, self.calibration)
+        return away_v, ServoSetting(point.setpoint_v, -point.integral_gain_per_s)
+
     def _lock_point(self) -> ServoSetting | None:
         return None if self.calibration is None else self._lock_point_at(0.0, self.calibration)
 
@@ -128,6 +140,10 @@ class PumpPhaseLock(TurningLoop):
                 "point.",
                 remedy=OPENED,
             )
+        if reach is Reach.HERE and level_v > BRIGHTER_SHARE * self.calibration.acquired_v:
+            raise LockError(
+                f"{self.name}: the seed is amplified more than when the error signal was learnt.", remedy=OPENED
+            )
         acquired_v = self.calibration.acquired_v if reach is Reach.HERE else level_v
         self.calibration = replace(self.calibration, seed_v=level_v, acquired_v=acquired_v, at=self._clock.now())
 
@@ -142,6 +158,7 @@ class PumpPhaseLock(TurningLoop):
         yield Step(LockState.FIT)
         try:
             fit = fit_fringe(outputs, np.array(signal))
+            self.gain = gain_of_scan(fit, outputs, np.array(signal))
         except AnalysisRefused as refusal:
             raise LockError(
                 f"{self.name}: no parametric gain in the scan. {str(refusal).removesuffix(refusal.remedy).rstrip()}",

@@ -26,6 +26,7 @@ from labctl.store.records import (
     TraceRecord,
 )
 
+LOCKS = "locks"  # the convention of a trace that names the loops it needed, with spaces between
 _DIGEST_BYTES = 16
 _INFO_COLUMNS = (
     "traces.id, name, step, axis_name, axis_unit, values_unit, traces.shape, traces.dtype, conventions, "
@@ -59,6 +60,25 @@ def insert_trace(connection: sqlite3.Connection, trace: TraceRecord) -> int:
         ),
     )
     return _row(cursor)
+
+
+def quarantine(
+    connection: sqlite3.Connection, loop: str, since: float, until: float, reason: str
+) -> list[tuple[str, str]]:
+    """Mark valid traces invalid that needed `loop` within lab times `since` to `until`, in s, and return the names of
+    their steps and their own."""
+    found = connection.execute(
+        "SELECT id, name, step, conventions FROM traces WHERE valid = 1 AND ended_at >= ? AND started_at <= ?",
+        (since, until),
+    ).fetchall()
+    doubtful = [
+        (identity, name, step)
+        for identity, name, step, conventions in found
+        if loop in str(json_codec.decode(conventions, f"conventions of trace {name}").get(LOCKS, "")).split()
+    ]
+    for identity, _, _ in doubtful:
+        connection.execute("UPDATE traces SET valid = 0, invalid_reason = ? WHERE id = ?", (storable(reason), identity))
+    return [(step, name) for _, name, step in doubtful]
 
 
 def insert_event(connection: sqlite3.Connection, event: EventRecord) -> None:

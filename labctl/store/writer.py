@@ -13,13 +13,14 @@ from labctl.locks.locked_time import LoopTime
 from labctl.store import losses, rows
 from labctl.store.catalogue import Catalogue
 from labctl.store.checks import check_event, check_manifest, check_result, check_step, check_trace
-from labctl.store.database import RUN_DATABASE, create_database, seal, transaction
-from labctl.store.documents import END_FILE, encode_manifest, write_manifest
+from labctl.store.database import RUN_DATABASE, create_database, open_for_writing, seal, transaction
+from labctl.store.documents import END_FILE, RESULTS_FILE, encode_manifest, read_end, read_manifest, write_manifest
 from labctl.store.durable import reserve, sync_folder
 from labctl.store.ending import RunFolder, close_run, now_utc, refuse_missing
 from labctl.store.failures import reported
 from labctl.store.hold import Hold
 from labctl.store.losses import LossRecord, check_loss
+from labctl.store.netcdf import DATA_FILE
 from labctl.store.owner import Purpose
 from labctl.store.records import (
     AskedSetting,
@@ -88,9 +89,39 @@ class RunWriter:
             undo.pop_all()
         return cls(RunFolder(path, manifest, connection), hold)
 
+    @classmethod
+    def reopen(cls, path: Path) -> RunWriter:
+        """Go on with a run whose process went away or that was stopped or failed: what closed it is taken away again.
+
+        Raises StoreError while a process runs it, when it is complete, and when its database is damaged.
+        """
+        manifest = read_manifest(path)
+        with reported("go on with a run", path), ExitStack() as undo:
+            hold = Hold.take(path, Purpose.RUN)
+            undo.callback(hold.release)
+            end = read_end(path)
+            if end is not None and end.state is RunState.COMPLETE:
+                raise StoreError(f"{path.name} is complete: nothing is left to do.", remedy="Begin a new run.")
+            connection = open_for_writing(path / RUN_DATABASE)
+            undo.callback(connection.close)
+            reserve(path / END_FILE)
+            for name in (END_FILE, RESULTS_FILE, DATA_FILE):
+                (path / name).unlink(missing_ok=True)
+            sync_folder(path)
+            undo.pop_all()
+        writer = cls(RunFolder(path, manifest, connection), hold)
+        with suppress(StoreError):
+            Catalogue(path.parent).note(path)
+        return writer
+
     def add_trace(self, trace: TraceRecord) -> int:
         """Store one trace and return its row."""
         return self.add_traces([trace])[0]
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the run was begun with."""
+        return self._run.manifest
 
     def add_traces(self, traces: Sequence[TraceRecord]) -> list[int]:
         """Store traces that belong together, all or none, and return their rows."""
@@ -98,6 +129,21 @@ class RunWriter:
             check_trace(trace)
         with self._writing("store a trace") as connection:
             return [rows.insert_trace(connection, trace) for trace in traces]
+
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
+        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+        with self._writing("quarantine traces") as connection:
+            return rows.quarantine(connection, loop, since, until, reason)
+
+    def steps(self) -> list[StepRecord]:
+        """The step journal, one entry for each attempt."""
+        with self._reading() as connection:
+            return rows.steps(connection)
+
+    def end_of_data(self) -> float | None:
+        """Lab time in s of the last trace or event; None when there is neither."""
+        with self._reading() as connection:
+            return rows.end_of_data(connection)
 
     def add_event(self, event: EventRecord) -> None:
         """Store something that happened."""

@@ -129,7 +129,7 @@ def step(name: str, *needs: str, retries: int = 0, time_limit: float = 100.0, **
     return Step(name, "scripted", None, needs, retries, time_limit, parameters)
 
 
-def fail(message: str = "no light", error: type[Exception] = LockError) -> Action:
+def fail(message: str = "no light", error: type[Exception] = LabError) -> Action:
     def act(procedure: Scripted) -> None:
         raise error(message)
 

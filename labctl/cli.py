@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from labctl.commands import night_commands
 from labctl.commands.analyse import analyse_app
 from labctl.commands.bus_commands import register
 from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(analyse_app, name="analyse")
 register(app)
+night_commands.register(app)
 
 
 StationArgument = Annotated[Path | None, typer.Argument(help="Station file; the simulated table if none is given.")]
@@ -51,28 +53,6 @@ LoopsArgument = Annotated[list[str] | None, typer.Argument(help="Names of loops,
 StationOption = Annotated[Path | None, typer.Option("--station", help="Station file; default: the simulated table.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All loops of the station.")]
 DEFAULT_RUNS = Path("runs")
-
-
-@app.command()
-def overnight(
-    station: StationArgument = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="Recipe; the shipped one if none is given.")] = None,
-    runs: RunsOption = None,
-    seed: SeedOption = None,
-    scenario: ScenarioOption = None,
-    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report at the end.")] = True,
-    fault: FaultOption = None,
-    log_traffic: TrafficOption = None,
-    bus: Annotated[bool, typer.Option("--bus/--no-bus", help="Let screens see and command the run.")] = True,
-) -> None:
-    """Run a recipe from a cold table to a report."""
-    from labctl.commands.nights import overnight_run
-
-    raise typer.Exit(
-        overnight_run(
-            station, recipe, runs, seed, scenario, report, fault or (), log_traffic=log_traffic or (), bus=bus
-        )
-    )
 
 
 @app.command()
@@ -272,7 +252,10 @@ def report(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Set what was true of a simulated table beside the estimates.")
     ] = False,
-    figures: Annotated[bool, typer.Option("--figures", help="Write its figures as PNG files too.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Write its figures as PNG files too, and what they plot as CSV.")
+    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write its figures as one PDF too, beside the report.")] = False,
 ) -> None:
     """Write the report of a run: one HTML file that stands alone."""
     from labctl.report.html import write_report
@@ -283,7 +266,49 @@ def report(
         from labctl.commands.revealing import revelation_of
 
         revelation = revelation_of(folder)
-    typer.echo(str(write_report(folder, output, revelation, figures=figures)))
+    place = write_report(folder, output, revelation, figures=figures, pdf=pdf)
+    typer.echo(str(place))
+    if pdf:
+        typer.echo(str(place.with_suffix(".pdf")))
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Run: its id, the beginning of it, 'last', or a folder.")],
+    second: Annotated[str, typer.Argument(help="The run to compare it with, given likewise.")],
+    runs: RunsOption = None,
+) -> None:
+    """Did the table change? Every result that two runs share, furthest apart first, and the settings that differ."""
+    from labctl.commands.comparing import print_comparison
+
+    print_comparison(first, second, runs or DEFAULT_RUNS)
+
+
+@app.command()
+def calibrations(
+    sensor: Annotated[int, typer.Argument(min=1, help="Number of the sensor, from 1.")],
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw them over the dates.")] = None,
+    runs: RunsOption = None,
+) -> None:
+    """List what all runs found of one sensor, by quantity and date."""
+    from labctl.commands.calibration_history import print_calibrations
+
+    print_calibrations(sensor, runs or DEFAULT_RUNS, plot)
+
+
+@app.command()
+def export(
+    ident: RunArgument,
+    to: Annotated[str, typer.Option("--to", metavar="csv|netcdf|mat", help="Format.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; by default named after the run, here.")
+    ] = None,
+    runs: RunsOption = None,
+) -> None:
+    """Write a run for other programs: a folder of CSV files, a NetCDF file or a MATLAB file."""
+    from labctl.commands.exporting import export as export_run
+
+    typer.echo(str(export_run(ident, runs or DEFAULT_RUNS, to, output)))
 
 
 @app.command()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pymeasure.experiment import FloatParameter, IntegerParameter, Parameter
 
 from labctl.configuration.station_file import HomodyneLoop
-from labctl.errors import ConfigurationError, LabError, LockError
+from labctl.errors import ConfigurationError, LockError
 from labctl.estimation.sign_audit import Detector, Sight, SignAudit, audit_signs
 from labctl.estimation.tone_phasors import TonePhasors, measure_tone
 from labctl.locks.homodyne import HomodyneLock
@@ -21,6 +20,7 @@ from labctl.station.roles import ToneSource
 from procedures.base import LabProcedure
 from procedures.frequencies import KEEP_AWAY_HZ, resonances_hz
 from procedures.sign_verdict import as_one, complaints, evidence, remarks
+from procedures.tones import switched_off_afterwards
 from procedures.traces import TRIES, open_beams
 
 TONE = "phase_calibration"
@@ -122,7 +122,7 @@ class AuditSigns(LabProcedure):
         for attempt in range(1, TRIES + 1):
             self.ensure_locked(needs)
             with bench.supervisor.watch([loop.name for loop in needs]) as watch:
-                with _switched_off_afterwards(tone):
+                with switched_off_afterwards(tone):
                     tones = [self._measured(tone, frequency, loops) for frequency in frequencies]
                     offsets_rad = [self._offset_rad(loop) for loop in loops]
                 verdict = watch.verdict()
@@ -197,15 +197,3 @@ class AuditSigns(LabProcedure):
         fringe_a = calibration.amplitude_v / file.detectors.dc_volts_per_ampere
         shot = shot_noise_a2_per_hz(file.detectors.responsivity, file.light.local_oscillator_power)
         return tone.depth_rad(index, shot / fringe_a**2)
-
-
-@contextmanager
-def _switched_off_afterwards(tone: ToneSource) -> Iterator[None]:
-    """Switch the tone off when the block ends, in whatever way; the error that ended it is the one to tell."""
-    try:
-        yield
-    except BaseException:
-        with suppress(LabError):
-            tone.switch_off()
-        raise
-    tone.switch_off()

@@ -29,6 +29,7 @@ class LabProcedure(Procedure):  # type: ignore[misc]
     roles: ClassVar[Sequence[str]] = ()
     title: ClassVar[str] = ""
     step: str = ""
+    prepares: ClassVar[bool] = False  # brings the table into a state, and is done again where that was left
     runs_while_paused: ClassVar[bool] = False  # conditions of a recipe that keep others from measuring do not stop it
 
     @classmethod

@@ -9,6 +9,9 @@ from pymeasure.experiment import Parameter
 from procedures.align_sensor import AlignSensor
 from procedures.audit_signs import AuditSigns
 from procedures.base import LabProcedure
+from procedures.cavity_length import CavityLength
+from procedures.detector_balance import MeasureDetectorBalance
+from procedures.force import ForceResolution
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
@@ -19,8 +22,16 @@ from procedures.lock_homodyne import LockHomodyne
 from procedures.lock_source import LockSource
 from procedures.loop_noise import MeasureLoopNoise
 from procedures.noise_floor import NoiseFloor
+from procedures.optomechanical_coupling import MeasureOptomechanicalCoupling
+from procedures.parametric_gain import ParametricGainAgainstPump
+from procedures.power_balance import PowerBalance
+from procedures.ringdown import Ringdown
+from procedures.shot_noise_linearity import MeasureShotNoiseLinearity
 from procedures.source_squeezing import SourceSqueezing
+from procedures.squeezing_against_pump import SqueezingAgainstPump
+from procedures.sum_diagnosis import SumDiagnosis
 from procedures.tune_oven import TuneOven
+from procedures.uniformity import Uniformity
 from procedures.warm_oven import WarmOven
 
 PROCEDURES: Mapping[str, type[LabProcedure]] = {
@@ -29,15 +40,26 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "lock_source": LockSource,
     "lock_all": LockAll,
     "noise_floor": NoiseFloor,
+    "shot_noise_linearity": MeasureShotNoiseLinearity,
+    "detector_balance": MeasureDetectorBalance,
     "align_sensor": AlignSensor,
     "lock_cavity": LockCavity,
+    "cavity_length": CavityLength,
     "lock_homodyne": LockHomodyne,
+    "power_balance": PowerBalance,
     "loop_noise": MeasureLoopNoise,
     "individual_spectrum": IndividualSpectrum,
+    "ringdown": Ringdown,
+    "optomechanical_coupling": MeasureOptomechanicalCoupling,
     "audit_signs": AuditSigns,
     "joint_spectrum_analyzer": JointSpectrumAnalyzer,
     "joint_spectrum_digitizer": JointSpectrumDigitizer,
     "source_squeezing": SourceSqueezing,
+    "sum_diagnosis": SumDiagnosis,
+    "force_resolution": ForceResolution,
+    "uniformity": Uniformity,
+    "parametric_gain": ParametricGainAgainstPump,
+    "squeezing_against_pump": SqueezingAgainstPump,
     "live_spectra": LiveSpectra,
 }
 

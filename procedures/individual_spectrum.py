@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
 from drivers.sweep import SweepSettings
-from labctl.estimation.mechanical_mode import fit_mode
+from labctl.estimation.drifting_mode import fit_drifting_mode
 from labctl.locks.loop import Loop
 from labctl.spectra.estimate import Estimate, in_decibels
 from labctl.spectra.noise_reduction import clearance_db, shot_level, shot_normalise, subtract_dark
 from labctl.spectra.trace import Spectrum, Unit
 from procedures.base import LabProcedure
+from procedures.kept_records import ModeSpectrum
 from procedures.shown_curves import show_mode
-from procedures.traces import LOCKING_S, Share, block_beams, open_beams, sweep, take_trace, trace_s
+from procedures.traces import (
+    LOCKING_S,
+    Share,
+    block_beams,
+    keep_average,
+    open_beams,
+    sweep,
+    take_trace,
+    trace_s,
+)
 
 SEARCH_AVERAGES = 30
 DARK_SHARE = 0.1  # of the averages of the signal: dark noise is far below
 FEWEST_DARK_AVERAGES = 20
+PART_AVERAGES = 300  # of the signal: within so many, 45 s at 10 Hz, a resonance moves by about a hertz
 
 
 class IndividualSpectrum(LabProcedure):
@@ -47,7 +60,7 @@ class IndividualSpectrum(LabProcedure):
         open_beams(self)
         centre_hz = self._find_resonance(needs)
         settings = sweep(centre_hz, self.span, self.rbw, self.vbw, self.averages)
-        signal = self._take("signal", settings, Share(0.1, 0.5), needs)
+        signals = self._take_in_parts(settings, Share(0.1, 0.5), needs)
         block_beams(self, signal=True, local_oscillator=False)
         shot = self._take("shot", settings, Share(0.5, 0.93))
         bench.station.shutters["local_oscillator"].close()
@@ -55,7 +68,7 @@ class IndividualSpectrum(LabProcedure):
         dark_settings = sweep(centre_hz, self.span, self.rbw, self.vbw, dark_averages)
         dark = self._take("dark", dark_settings, Share(0.93, 1.0))
         open_beams(self)
-        self._analyse(signal, shot, dark, (settings.start_hz, settings.stop_hz))
+        self._analyse(signals, shot, dark, (settings.start_hz, settings.stop_hz))
 
     def _find_resonance(self, needs: Sequence[Loop]) -> float:
         """Return where the highest point of a wide trace is, in Hz."""
@@ -68,12 +81,28 @@ class IndividualSpectrum(LabProcedure):
         name = f"sensor{self.sensor}.{kind}"
         return take_trace(self, name, f"bhd{self.sensor}", settings, share=share, needs=needs or [])
 
-    def _analyse(self, signal: Spectrum, shot: Spectrum, dark: Spectrum, band: tuple[float, float]) -> None:
+    def _take_in_parts(self, settings: SweepSettings, share: Share, needs: Sequence[Loop]) -> list[Spectrum]:
+        """Take the signal in parts during which the resonance stands still, and keep their average too."""
+        count = max(1, round(settings.averages / PART_AVERAGES))
+        if count == 1:
+            return [self._take("signal", settings, share, needs)]
+        started_at = self.on_bench.clock.now()
+        part = replace(settings, averages=-(-settings.averages // count))
+        edges = np.linspace(share.start, share.end, count + 1)
+        shares = [Share(float(a), float(b)) for a, b in itertools.pairwise(edges)]
+        parts = [self._take("signal_part", part, each, needs) for each in shares]
+        keep_average(self, f"sensor{self.sensor}.signal", f"bhd{self.sensor}", parts, settings, started_at, needs)
+        return parts
+
+    def _analyse(self, signals: Sequence[Spectrum], shot: Spectrum, dark: Spectrum, band: tuple[float, float]) -> None:
         """Fit the mode to (signal - dark) over the level of (shot - dark): shot noise is white over so small a span."""
         psd = shot.in_unit(Unit.V2_PER_HZ)
         level = shot_level(subtract_dark(psd, dark), band)
-        relative = shot_normalise(signal, level, dark)
-        fit = fit_mode(relative, normalisation_relative_sigma=level.relative_sigma)
+        found = fit_drifting_mode(
+            [shot_normalise(signal, level, dark) for signal in signals],
+            normalisation_relative_sigma=level.relative_sigma,
+        )
+        relative, fit = found.spectrum, found.mode
         prefix = f"sensor{self.sensor}"
         self.keep(f"{prefix}.f0_hz", fit.f0_hz, unit="Hz", convention="centre of the mode")
         self.keep(
@@ -90,6 +119,7 @@ class IndividualSpectrum(LabProcedure):
         )
         self.keep(f"{prefix}.individual_db", in_decibels(floor))
         self.keep(f"{prefix}.clearance_db", clearance_db(shot, dark, band))
+        self.on_bench.mode_spectra[self.sensor] = ModeSpectrum(relative, fit)
         show_mode(self.on_bench, self.sensor, relative, fit)
         if fit.reason:
             self.event("warning", f"{prefix}: {fit.reason}")

@@ -17,12 +17,14 @@ from labctl.estimation.network import (
     relative_to_shot,
     weighted_sum,
 )
+from labctl.estimation.noise_fluctuations import PieceMatrices
 from labctl.locks.loop import Loop
 from labctl.locks.watch import LockWatch
 from labctl.spectra.estimate import in_decibels
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
 from procedures.frequencies import exclusions, resonances_hz
+from procedures.kept_records import JointRecords
 from procedures.shown_spectra import MatrixDisplay
 from procedures.traces import LOCKING_S, TRIES, Share, block_beams, open_beams
 
@@ -50,6 +52,11 @@ class JointSpectrumDigitizer(LabProcedure):
 
     def measure(self) -> None:
         """Raises `LockError`, or `AnalysisRefused` when the matrices do not carry the numbers."""
+        kept = self.take()
+        self._analyse(kept.signal, kept.shot, kept.dark)
+
+    def take(self) -> JointRecords:
+        """Record signal, shot and dark noise, and leave them on the bench."""
         bench = self.on_bench
         needs = [*bench.loops.source, *bench.loops.homodyne]
         self._display = MatrixDisplay(bench, self.step_name, self.records)
@@ -61,7 +68,8 @@ class JointSpectrumDigitizer(LabProcedure):
         dark = self._matrix("dark", max(10, round(DARK_SHARE * self.records)), Share(0.9, 1.0))
         open_beams(self)
         self._display.show(signal, "psd")  # again: only now is it known how to re-phase it
-        self._analyse(signal, shot, dark)
+        bench.joint_records = JointRecords(signal, shot, dark, self._pieces.result())
+        return bench.joint_records
 
     def _locked_matrix(self, kind: str, share: Share, needs: Sequence[Loop]) -> CrossSpectrum:
         bench = self.on_bench
@@ -99,7 +107,12 @@ class JointSpectrumDigitizer(LabProcedure):
             record = digitizer.record()
             if accumulator is None:
                 accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
+                if kind == "psd":
+                    skip = exclusions(self.on_bench)
+                    self._pieces = PieceMatrices(digitizer.sample_rate_hz, band, skip, record.shape[1])
             accumulator.add(record)
+            if kind == "psd":
+                self._pieces.add(record)
             if self._display.is_due or done + 1 == records:
                 self._display.show(accumulator.result(), kind)
             self.on_bench.clock.sleep(0.0)

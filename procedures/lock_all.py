@@ -31,6 +31,7 @@ class LockAll(LabProcedure):
 
     title = "Lock the table"
     roles = ("scan", "opa_length", "pump_phase", "homodyne")
+    prepares = True
     loops = Parameter("Loops", default=ALL)
     align_first = BooleanParameter("Align the sensors first", default=False)
     DATA_COLUMNS = ["Lab time (s)", "Residual"]

@@ -24,6 +24,7 @@ class LockCavity(LabProcedure):
 
     title = "Lock a sensor cavity"
     roles = ("cavity",)
+    prepares = True
     sensor = IntegerParameter("Sensor", default=1, minimum=1, maximum=64)
     look = FloatParameter("Look", units="s", default=20.0, minimum=0.0, maximum=3600.0)
     DATA_COLUMNS = ["Lab time (s)", "Error (nm)", "Witness"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from labctl.errors import LockError
-from labctl.estimation.fringe import FringeFit
-from labctl.estimation.parametric_gain import parametric_gain
+from labctl.estimation.parametric_gain import ParametricGain
 from labctl.locks.pump_phase import PumpPhaseLock
 from procedures.base import LabProcedure
 
@@ -16,6 +15,7 @@ class LockSource(LabProcedure):
 
     title = "Lock the source"
     roles = ("scan", "opa_length", "pump_phase")
+    prepares = True
     DATA_COLUMNS = ["Lab time (s)", "Residual"]
 
     def measure(self) -> None:
@@ -25,17 +25,16 @@ class LockSource(LabProcedure):
         self.let_pump_in()
         self.progress(0.2)
         for done, loop in enumerate(bench.loops.source, start=1):
-            if isinstance(loop, PumpPhaseLock) and loop.fit is None:  # taken over: the gain is in the scan alone
+            if isinstance(loop, PumpPhaseLock) and loop.gain is None:  # taken over: the gain is in the scan alone
                 bench.supervisor.release([loop.name])
             self.ensure_locked([loop])
             self.row(lab_time=bench.clock.now(), residual=loop.verify().residual)
             self.progress(0.2 + 0.8 * done / len(bench.loops.source))
-            if isinstance(loop, PumpPhaseLock) and loop.fit is not None:
-                self._report_gain(loop.fit)
+            if isinstance(loop, PumpPhaseLock) and loop.gain is not None:
+                self._report_gain(loop.gain)
 
-    def _report_gain(self, fit: FringeFit) -> None:
+    def _report_gain(self, found: ParametricGain) -> None:
         """Keep what the seed's fringe says of the pump. Raises `LockError` where the gain is far from the expected."""
-        found = parametric_gain(fit)
         self.keep("source.pump_parameter", found.x)
         self.keep("source.parametric_gain", found.amplification)
         gain = found.amplification.value

@@ -6,23 +6,24 @@ import platform
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
-from labctl.configuration.recipe_file import Step
+from labctl.configuration.recipe_file import Budgets, Pause, Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.errors import StoreError
 from labctl.station.bring_up import Link, link_to, open_station
+from labctl.station.clock import wait_out
 from labctl.station.station import Station
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
 from labctl.store.lock_memory import LockKeeper, LockMemory
-from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, RunState, SettingValue
+from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, NamedResult, RunState, SettingValue
 from labctl.store.writer import RunWriter
 from procedures.bench import Bench, MemoryRecord
 from procedures.overnight import (
@@ -34,6 +35,7 @@ from procedures.overnight import (
     check_parameters,
     make_procedure,
 )
+from procedures.resuming import KEPT, take_up
 from procedures.step_queue import StepQueue
 from procedures.told_record import RecordListener, ToldRecord
 
@@ -51,6 +53,22 @@ class Plan:
     title: str
     runs: Path
     leave_as_is: bool = False
+    pause: Pause = field(default_factory=Pause)
+    budgets: Budgets = field(default_factory=Budgets)
+    resume: Path | None = None  # a run to go on with
+    fresh: Mapping[str, str] = field(default_factory=dict)  # steps that are not done again, and why
+    left_out: Mapping[str, str] = field(default_factory=dict)  # steps that tonight has no time for, and why
+    known: Mapping[str, NamedResult] = field(default_factory=dict)  # results of earlier runs on this table
+    on_stall: Callable[[str], None] = lambda why: None
+
+    def queue(self) -> StepQueue:
+        """Return its steps as a queue, those marked that are not to be done."""
+        queue = StepQueue(self.steps)
+        for name, reason in self.fresh.items():
+            queue.keep(name, f"{KEPT}{reason}")
+        for name, reason in self.left_out.items():
+            queue.leave_out(name, reason)
+        return queue
 
 
 class NightListener(Listener, Protocol):
@@ -138,7 +156,7 @@ def run_night(
         attendant = None if attend is None else attending.enter_context(attend(table))
         stop = StopRequest(table.bench.clock)
         on_stop_request(stop)
-        return run_on(table, plan, StepQueue(plan.steps), listener, stop, attendant)
+        return run_on(table, plan, plan.queue(), listener, stop, attendant)
 
 
 def run_on(
@@ -153,12 +171,14 @@ def run_on(
     bench, station = table.bench, table.bench.station
     began_at = station.clock.now()
     record_before = bench.record
-    writer = RunWriter.create(plan.runs, _manifest(plan, station))
+    writer = _begun(plan, table) if plan.resume is None else _gone_on_with(plan.resume, table, queue)
     record: Journal = writer if attendant is None else ToldRecord(writer, attendant)
     outcome = Outcome(RunState.FAILED, "it was given up", "")
     has_begun = False
     try:
         bench.record = record
+        bench.known |= plan.known
+        _take_over_results(plan, record)
         _keep_truth(table.link, record, writer.path)
         table.take_over(plan.runs)
         expected_s = _expected_s(queue, bench)
@@ -177,6 +197,33 @@ def run_on(
     return NightResult(writer.path, outcome, station.clock.now() - began_at)
 
 
+def _begun(plan: Plan, table: Table) -> RunWriter:
+    return RunWriter.create(plan.runs, _manifest(plan, table.bench.station))
+
+
+def _gone_on_with(run: Path, table: Table, queue: StepQueue) -> RunWriter:
+    """Open a run that was cut off; lab time goes on from where its data end."""
+    clock = table.bench.clock
+    writer = RunWriter.reopen(run)
+    try:
+        ended_at = writer.end_of_data()
+        for sentence in take_up(queue, writer):
+            writer.add_event(EventRecord(max(ended_at or 0.0, clock.now()), "info", "resume", sentence))
+        if ended_at is not None and ended_at > clock.now():
+            wait_out(clock, ended_at - clock.now())
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _take_over_results(plan: Plan, record: Journal) -> None:
+    """Put the results of steps that are kept into the record of this run, so that it is whole by itself."""
+    for result in plan.known.values():
+        if result.source in plan.fresh:
+            record.add_result(replace(result, source=f"{result.source} of an earlier run"))
+
+
 def _run(
     plan: Plan,
     queue: StepQueue,
@@ -186,7 +233,17 @@ def _run(
     listener: NightListener,
     stop: StopRequest,
 ) -> Outcome:
-    run = RecipeRun(queue, bench, record, listener, stop, leave_as_is=plan.leave_as_is)
+    run = RecipeRun(
+        queue,
+        bench,
+        record,
+        listener,
+        stop,
+        leave_as_is=plan.leave_as_is,
+        pause=plan.pause,
+        budgets=plan.budgets,
+        on_stall=plan.on_stall,
+    )
     try:
         return run.run()
     except StoreError as error:

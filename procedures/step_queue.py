@@ -125,6 +125,10 @@ class StepQueue:
 
     # ---- before a run -----------------------------------------------------------------------------------------------
 
+    def add_at(self, step: Step, place: int) -> None:
+        """Put a step at `place` among those that wait, 0 being the next."""
+        self.move(self.add(step).identity, place)
+
     def keep(self, name: str, reason: str) -> None:
         """Let a waiting step be: what an earlier run found is still fresh."""
         with self._guard:

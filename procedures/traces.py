@@ -93,6 +93,31 @@ def take_trace(
     )
 
 
+def keep_average(
+    procedure: LabProcedure,
+    name: str,
+    port: str,
+    parts: Sequence[Spectrum],
+    settings: SweepSettings,
+    started_at: float,
+    needs: Sequence[Loop] = (),
+) -> Spectrum:
+    """Keep the mean power of consecutive traces in dBm, all good, as the trace `name`, and return it."""
+    power = np.mean([10.0 ** (part.values / 10.0) for part in parts], axis=0)
+    acquisition = replace(
+        parts[0].acquisition,
+        averages=sum(part.acquisition.averages for part in parts),
+        effective_k=sum(part.acquisition.effective_k for part in parts),
+    )
+    whole = replace(parts[0], values=10.0 * np.log10(power), acquisition=acquisition, name=name)
+    settings = replace(settings, averages=acquisition.averages)
+    names = [loop.name for loop in needs]
+    procedure.on_bench.record.add_trace(
+        _trace_record(procedure, whole, port, settings, Verdict(True), started_at, names)
+    )
+    return whole
+
+
 def block_beams(procedure: LabProcedure, *, signal: bool, local_oscillator: bool) -> None:
     """Hold the loops that need the light where they are, then close shutters: a servo without its fringe would run
     away."""

@@ -23,6 +23,7 @@ class WarmOven(LabProcedure):
 
     title = "Warm the oven"
     roles = ("oven",)
+    prepares = True
     runs_while_paused = True
     target = FloatParameter("Target", units="degC", default=35.0, minimum=-20.0, maximum=200.0)
     ramp = FloatParameter("Ramp", units="K/s", default=0.02, minimum=1e-4, maximum=1.0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -13,7 +14,9 @@ from rich.console import Console
 
 from labctl.commands.exit_codes import EXIT_FAILED, EXIT_STOPPED
 from labctl.commands.night_display import NightDisplay, clock_text
-from labctl.commands.stations import as_asked, default_station, text_of
+from labctl.commands.night_planning import refuse_impossible, with_what_is_fresh, within
+from labctl.commands.notifying import Notice, notify
+from labctl.commands.stations import as_asked, default_station, files_of_sensors, text_of
 from labctl.commands.traffic_options import LoggingDisplay, instruments_meant
 from labctl.configuration.recipe_file import Recipe, Step
 from labctl.configuration.station_file import SimulatedBackend, StationFile
@@ -23,39 +26,95 @@ from labctl.errors import ConfigurationError
 from labctl.station.traffic import logged_traffic
 from labctl.store.records import NamedResult, RunState
 from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
+from procedures.execution import StopRequest, check_parameters
 from procedures.night import Attendant, NightResult, Plan, Table, run_night
-from procedures.overnight import StopRequest
+from procedures.resuming import recipe_of, station_of
+
+log = logging.getLogger(__name__)
 
 IN_PLACE_OF = {"lock_all": "lock_source"}  # what the recipe has in place of a procedure that it has not
 HEADLINES = ("joint.raw_db", "joint.digital_db", "joint.rephased_db", "individual.mean_db", "source.squeezing_db")
 
 
-def overnight_run(
-    station: Path | None,
-    recipe: Path | None,
-    runs: Path | None,
-    seed: int | None,
-    scenario: str | None,
-    report: bool,
-    faults: Sequence[str] = (),
-    *,
-    log_traffic: Sequence[str] = (),
-    bus: bool = True,
-) -> int:
-    """Run a recipe, seen and commanded over the `bus` if asked, and write its report; return the exit status."""
-    station_path = station or default_station()
-    recipe_path = recipe or template_directory() / "overnight.toml"
-    file = as_asked(load_station(station_path), seed, scenario, faults)
-    loaded = load_recipe(recipe_path, known_procedures())
-    plan = Plan(
+@dataclass(frozen=True)
+class NightOptions:
+    """What was asked of a night on the command line; None is what the files say."""
+
+    station: Path | None = None
+    recipe: Path | None = None
+    runs: Path | None = None
+    seed: int | None = None
+    scenario: str | None = None
+    sensors: int | None = None
+    report: bool = True
+    faults: Sequence[str] = ()
+    log_traffic: Sequence[str] = ()
+    bus: bool = True
+    resume: str | None = None
+    until: str | None = None
+    reuse: bool | None = None
+    notify: str | None = None
+
+
+def overnight_run(options: NightOptions) -> int:
+    """Run a recipe, or go on with a run of one, and write its report; return the exit status."""
+    plan = resumed_plan(options) if options.resume else planned_night(options)
+    if options.notify:
+        plan = replace(plan, on_stall=_notifier(options.notify, plan.runs))
+    logged = instruments_meant(plan.station, options.log_traffic)
+    return _run(plan, options.report, logged, options.bus, options.notify)
+
+
+def planned_night(options: NightOptions) -> Plan:
+    """Return the plan of a new night: without steps that are fresh, and those that there is no time for.
+
+    Raises `ConfigurationError` that says what is wrong with files and options.
+    """
+    with files_of_sensors(options.sensors) as made:
+        station_path = options.station or (made / "simulated.toml" if made else default_station())
+        recipe_path = options.recipe or (made or template_directory()) / "overnight.toml"
+        file = as_asked(load_station(station_path), options.seed, options.scenario, options.faults)
+        loaded = load_recipe(recipe_path, known_procedures())
+        plan = Plan(
+            station=file,
+            station_text=text_of(station_path, options.seed, options.scenario, options.faults),
+            steps=loaded.expand(file.station.sensors),
+            recipe_text=recipe_path.read_text(encoding="utf-8"),
+            title=loaded.title,
+            runs=options.runs or file.station.runs,
+            pause=loaded.pause,
+            budgets=loaded.budgets,
+        )
+    check_parameters(plan.steps)
+    refuse_impossible(plan)
+    plan = with_what_is_fresh(plan, options.reuse)
+    return plan if options.until is None else within(plan, options.until)
+
+
+def resumed_plan(options: NightOptions) -> Plan:
+    """Return the plan of a run that is to be gone on with, as it was begun."""
+    from labctl.store.catalogue import Catalogue
+    from labctl.store.reader import RunReader
+
+    assert options.resume is not None
+    given = Path(options.resume)
+    runs = options.runs or (given.parent if given.is_dir() else Path("runs"))
+    path = given if given.is_dir() else Catalogue(runs).find(options.resume)
+    manifest = RunReader(path).manifest
+    if not manifest.recipe:
+        raise ConfigurationError(f"{path.name} is not the run of a recipe.", remedy="Run its procedure again.")
+    file, recipe = station_of(manifest), recipe_of(manifest)
+    return Plan(
         station=file,
-        station_text=text_of(station_path, seed, scenario, faults),
-        steps=loaded.expand(file.station.sensors),
-        recipe_text=recipe_path.read_text(encoding="utf-8"),
-        title=loaded.title,
-        runs=runs or file.station.runs,
+        station_text=manifest.station_file,
+        steps=recipe.expand(file.station.sensors),
+        recipe_text=manifest.recipe,
+        title=manifest.title,
+        runs=path.parent,
+        pause=recipe.pause,
+        budgets=recipe.budgets,
+        resume=path,
     )
-    return _run(plan, report, instruments_meant(file, log_traffic), bus)
 
 
 def single_run(
@@ -94,7 +153,7 @@ def single_run(
     return _run(plan, report=False, logged=instruments_meant(file, log_traffic))
 
 
-def _run(plan: Plan, report: bool, logged: Sequence[str], bus: bool = False) -> int:
+def _run(plan: Plan, report: bool, logged: Sequence[str], bus: bool = False, notify_by: str | None = None) -> int:
     console = Console(soft_wrap=True)
     with logged_traffic(logged) as logs:
         display = LoggingDisplay(console, logs)
@@ -107,7 +166,20 @@ def _run(plan: Plan, report: bool, logged: Sequence[str], bus: bool = False) -> 
         from labctl.report.html import write_report
 
         console.print(f"Report: {write_report(result.run, figures=True)}", highlight=False)
+    if notify_by:
+        outcome = result.outcome
+        text = f"Run {outcome.state}, {outcome.coverage}. {outcome.reason}".strip()
+        if problem := notify(notify_by, Notice("end", str(result.run), str(outcome.state), text)):
+            console.print(f"Nobody was told: {problem}.", highlight=False, markup=False)
     return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(result.outcome.state, EXIT_FAILED)
+
+
+def _notifier(command: str, runs: Path) -> Callable[[str], None]:
+    def tell(why: str) -> None:
+        if problem := notify(command, Notice("stall", str(runs), "running", why)):
+            log.warning("nobody was told of the stall: %s", problem)
+
+    return tell
 
 
 def _run_watched(plan: Plan, display: NightDisplay, bus: bool) -> NightResult:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from labctl.configuration.fault_arguments import fault_entry, with_faults
 from labctl.configuration.station_file import SimulatedBackend, StationFile
-from labctl.configuration.templates import template_directory
+from labctl.configuration.templates import copy_templates, template_directory
 from labctl.configuration.toml_reading import station_text
 from labctl.errors import ConfigurationError
 
@@ -18,6 +20,21 @@ from labctl.errors import ConfigurationError
 def default_station() -> Path:
     """Return the shipped station file of the simulated table."""
     return template_directory() / "simulated.toml"
+
+
+@contextmanager
+def files_of_sensors(sensors: int | None) -> Iterator[Path | None]:
+    """Yield a folder with station file and recipe for a simulated table of so many sensors; None where none is asked
+    for. It is gone after the block.
+
+    Raises `ConfigurationError` for a number that a table cannot have.
+    """
+    if sensors is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="labctl-") as folder:
+        copy_templates(Path(folder), sensors)
+        yield Path(folder)
 
 
 def on_simulated_table(

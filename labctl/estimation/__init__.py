@@ -9,8 +9,8 @@ Mechanics: `mechanical_mode` (one, from a trace of ours), `mechanical_modes` (se
 `coloured_noise`; `optomechanical_coupling`.
 
 Light: `fringe` (with `fringe_levels` and `fringe_phase`), `cavity_scan` (with `airy_model`, `airy_fit` and
-`scan_axis`), `free_spectral_range`, `pdh_slope`, `parametric_gain`, `squeezing_model`, `squeezing_file`,
-`shot_noise_linearity`.
+`scan_axis`), `free_spectral_range`, `pdh_slope`, `parametric_gain`, `pump_threshold`, `half_wave_plate`,
+`squeezing_model`, `source_light`, `squeezing_file`, `shot_noise_linearity`.
 
 Loops: `loop_noise` and `loop_gain` (from noise), `swept_sine`; `tone_phasors` and `sign_audit`; `double_resonance`
 with `fringe_crests`.

@@ -151,6 +151,49 @@ def force_resolution(
     )
 
 
+def resolution_with(
+    mode: ModeFit,
+    calibration: Calibration,
+    detuning_hz: float,
+    variance: Estimate | None = None,
+    *,
+    sidedness: Sidedness = Sidedness.ONE_SIDED,
+) -> Estimate:
+    """Force resolution of a mode `detuning_hz` beside its centre, were the noise beside it `variance` over shot noise:
+    1 for coherent light, the joint or conditional one; that of the fit if None. Returns N/rtHz.
+
+    From the fitted line, S_F = 4 k T m Gamma (1 + V (1 + (2 delta / Gamma)^2) / A), so it reaches beyond the span of
+    the spectrum, where white noise goes on. Refuses masses, temperatures and variances that are not positive.
+    """
+    mass, temperature = calibration.mass_kg, calibration.temperature_k
+    level = mode.floor if variance is None else variance
+    if not (mass.value > 0 and temperature.value > 0 and level.value > 0):
+        raise AnalysisRefused("A ruler needs positive mass and temperature, and a positive noise beside the line.")
+    theta = np.array([mode.parameters[name].value for name in mode.names])
+
+    def log_psd(p: FloatArray, v: float) -> float:
+        by_name = dict(zip(mode.names, p, strict=True))
+        floor = by_name["floor"] if variance is None else v
+        gamma, peak = by_name["gamma_hz"], by_name["peak_to_floor"]
+        shape = 1.0 + (2.0 * detuning_hz / gamma) ** 2
+        return math.log(float(thermal_force_psd(gamma, mass.value, temperature.value)) * (1.0 + floor * shape / peak))
+
+    def slope(p: FloatArray, v: float, back: FloatArray, v_back: float) -> float:
+        return (log_psd(p, v) - log_psd(back, v_back)) / (2 * DERIVATIVE_STEP)
+
+    v = level.value
+    steps = np.diag(np.sqrt(np.diag(mode.covariance))) * DERIVATIVE_STEP
+    per_sigma = np.array([slope(theta + step, v, theta - step, v) for step in steps])
+    correlation = mode.covariance / np.sqrt(np.outer(np.diag(mode.covariance), np.diag(mode.covariance)))
+    step = DERIVATIVE_STEP * level.sigma
+    by_level = slope(theta, v + step, theta, v - step) if variance is not None else 0.0
+    relative2 = float(per_sigma @ correlation @ per_sigma) + by_level**2
+    relative2 += mass.relative_sigma**2 + temperature.relative_sigma**2
+    half = 0.5 if sidedness is Sidedness.TWO_SIDED else 1.0
+    value = math.sqrt(half * math.exp(log_psd(theta, v)))
+    return Estimate(value, value * math.sqrt(max(relative2, 0.0)) / 2, "N/rtHz", str(sidedness))
+
+
 def _force_psd(
     spectrum: Spectrum, theta: FloatArray, names: tuple[str, ...], calibration: Calibration, sidedness: Sidedness
 ) -> FloatArray:

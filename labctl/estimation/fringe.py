@@ -141,7 +141,8 @@ def levels_of_turning_fringe(signal: FloatArray) -> tuple[float, float]:
     y = np.asarray(signal, dtype=np.float64)
     if y.ndim != 1 or len(y) < FEWEST_SAMPLES or not np.isfinite(y).all():
         raise AnalysisRefused(f"The levels of a fringe need {FEWEST_SAMPLES} finite readings, not {y.shape}.")
-    low, high = (float(q) for q in np.quantile(y, [EXTREME_QUANTILE, 1 - EXTREME_QUANTILE]))
+    # The k-th of n readings stands for the share (k - 1/2) / n: with another rule 64 readings read 0.2 % too little.
+    low, high = (float(q) for q in np.quantile(y, [EXTREME_QUANTILE, 1 - EXTREME_QUANTILE], method="hazen"))
     return (high + low) / 2, (high - low) / (2 * math.cos(math.pi * EXTREME_QUANTILE))
 
 

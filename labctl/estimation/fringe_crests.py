@@ -4,6 +4,7 @@ a path that drifts, does not matter."""
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from labctl.estimation.estimate import Estimate
 from labctl.estimation.fringe import FringeFit
 from labctl.spectra.acquisition import FloatArray
 
-NEAR_RAD = 1.0  # of a crest to either side: what is fitted
+NEAR_RAD = 0.7  # of a crest to either side: what is fitted; further away drift of the phase is most of the scatter
 FEWEST_SAMPLES = 5
 
 
@@ -20,13 +21,14 @@ def fringe_crests(fit: FringeFit, volts: FloatArray, signal: FloatArray) -> tupl
     """Return the mean level of the crests and that of the troughs of a scan, `volts` (n,) and `signal` (n,) in V, that
     `fit` describes well enough to say where they are.
 
-    About each a + b cos + c sin of the fitted phase is adjusted, whose extreme is a +- hypot(b, c). Their scatter is in
-    the uncertainties. Refuses a scan with no whole crest or no whole trough.
+    About each a + b cos + c sin of the fitted phase is adjusted, whose extreme is a +- hypot(b, c). The noise is that
+    of the residuals about all of them: one alone has too few samples to tell. Refuses a scan with no whole crest or no
+    whole trough.
     """
     phase = np.array([fit.phase_at(float(v)).value for v in volts])
     first, last = math.ceil(float(phase.min()) / math.pi), math.floor(float(phase.max()) / math.pi)
-    crests: list[Estimate] = []
-    troughs: list[Estimate] = []
+    crests: list[_Extreme] = []
+    troughs: list[_Extreme] = []
     for turn in range(first, last + 1):
         near = np.abs(phase - turn * math.pi) < NEAR_RAD
         whole = phase.min() < turn * math.pi - NEAR_RAD and turn * math.pi + NEAR_RAD < phase.max()
@@ -35,23 +37,37 @@ def fringe_crests(fit: FringeFit, volts: FloatArray, signal: FloatArray) -> tupl
             (crests if sign > 0.0 else troughs).append(_extreme(phase[near] - turn * math.pi, signal[near], sign))
     if not crests or not troughs:
         raise AnalysisRefused("The scan has no whole crest and trough of the fringe.", remedy="Scan further.")
-    return _mean(crests), _mean(troughs)
+    every = crests + troughs
+    # Few degrees of freedom still: as wide as Student's distribution, whose variance is freedom / (freedom - 2).
+    freedom = sum(one.freedom for one in every)
+    noise_v = math.sqrt(sum(one.squares for one in every) / max(freedom - 2, 1))
+    return _mean(crests, noise_v), _mean(troughs, noise_v)
 
 
-def _extreme(phase: FloatArray, signal: FloatArray, sign: float) -> Estimate:
+@dataclass(frozen=True)
+class _Extreme:
+    """One crest or trough: its level in V, the variance of that over the variance of a sample, the sum of squared
+    residuals in V^2 and their degrees of freedom."""
+
+    level_v: float
+    share: float
+    squares: float
+    freedom: int
+
+
+def _extreme(phase: FloatArray, signal: FloatArray, sign: float) -> _Extreme:
     """Return the level at which the fringe turns, `sign` +1 for a crest."""
     design = np.column_stack([np.ones_like(phase), np.cos(phase), np.sin(phase)])
     inverse = np.linalg.inv(design.T @ design)
     a, b, c = inverse @ design.T @ signal
-    variance = float(((design @ np.array([a, b, c]) - signal) ** 2).sum()) / (len(phase) - 3)
+    squares = float(((design @ np.array([a, b, c]) - signal) ** 2).sum())
     swing = math.hypot(b, c)
     gradient = np.array([1.0, sign * b / swing, sign * c / swing]) if swing else np.array([1.0, 0.0, 0.0])
-    return Estimate(float(a + sign * swing), math.sqrt(float(gradient @ inverse @ gradient) * variance), "V")
+    return _Extreme(float(a + sign * swing), float(gradient @ inverse @ gradient), squares, len(phase) - 3)
 
 
-def _mean(levels: list[Estimate]) -> Estimate:
-    """Return the mean, with what the levels scatter more than each says for itself."""
-    values = np.array([level.value for level in levels])
-    own = math.sqrt(sum(level.sigma**2 for level in levels)) / len(levels)
-    scatter = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return Estimate(float(values.mean()), max(own, scatter), "V")
+def _mean(extremes: list[_Extreme], noise_v: float) -> Estimate:
+    """Return the mean level, each weighted by its information."""
+    weights = [1.0 / one.share for one in extremes]
+    level_v = sum(weight * one.level_v for weight, one in zip(weights, extremes, strict=True)) / sum(weights)
+    return Estimate(level_v, noise_v / math.sqrt(sum(weights)), "V")

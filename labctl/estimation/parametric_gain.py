@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from labctl.errors import AnalysisRefused
 from labctl.estimation.estimate import Estimate
 from labctl.estimation.fringe import FringeFit
+from labctl.estimation.fringe_crests import fringe_crests
+from labctl.spectra.acquisition import FloatArray
 
 SMALLEST_CLEAR_GAIN_SIGMAS = 3.0
 
@@ -54,6 +56,19 @@ def parametric_gain(fit: FringeFit) -> ParametricGain:
     dx_dratio = (1.0 + x**2) ** 2 / (2.0 * (1.0 - x**2))
     sigma = dx_dratio * ratio * math.sqrt(max(relative, 0.0))
     return ParametricGain(Estimate(x, sigma, "", "x = sqrt(P / P_threshold), from the seed's fringe"))
+
+
+def gain_of_scan(fit: FringeFit, volts: FloatArray, signal: FloatArray, dark_v: float = 0.0) -> ParametricGain:
+    """Pump parameter from a scan of the pump phase, `volts` (n,) and `signal` (n,) in V, that `fit` describes.
+
+    Taken from crests and troughs, one by one: the phase drifts while it is scanned, which bends offset and amplitude of
+    a fringe with a steady phase, but not its extremes. `dark_v` is the reading without seed, in V. Refuses a scan with
+    no whole crest and trough.
+    """
+    crest, trough = fringe_crests(fit, volts, signal)
+    return gain_from_levels(
+        Estimate(crest.value - dark_v, crest.sigma, "V"), Estimate(trough.value - dark_v, trough.sigma, "V")
+    )
 
 
 def gain_from_levels(amplified: Estimate, deamplified: Estimate) -> ParametricGain:

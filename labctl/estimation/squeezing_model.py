@@ -90,7 +90,7 @@ def fit_squeezing(
     squeezed: npt.ArrayLike,
     antisqueezed: npt.ArrayLike,
     *,
-    averages: float,
+    averages: npt.ArrayLike,
     against_power: bool = True,
     sideband_over_hwhm: float = 0.0,
     shot_relative_sigma: float = 0.0,
@@ -98,7 +98,8 @@ def fit_squeezing(
     """Fit V- and V+ (n,), relative to shot noise and dark noise subtracted, against `pump` (n,).
 
     `pump`: powers in W, or x from the gain of the seed (taken as exact) with `against_power` False; `averages`: K of
-    each variance; `shot_relative_sigma`: relative uncertainty of a shot level that all of them share.
+    each variance, one for all or (2, n) for V- and V+ of each pump; `shot_relative_sigma`: relative uncertainty of a
+    shot level that all of them share.
     Raises AnalysisRefused for fewer than 3 pumps, x outside (0, 1), variances that are not positive or not on either
     side of 1, and an efficiency above 1, phase noise below 0 or a model at odds with the data beyond their noise.
     """
@@ -106,7 +107,7 @@ def fit_squeezing(
     _require_measured(p, low, high, averages, against_power)
     order = np.argsort(p)
     p, power = p[order], np.concatenate([low[order], high[order]])
-    k = np.full(len(power), averages)
+    k = np.broadcast_to(np.asarray(averages, dtype=np.float64), (2, len(p)))[:, order].ravel()
 
     def curve(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         return _variances(p, sideband_over_hwhm, theta)
@@ -169,13 +170,15 @@ def _start(pump: FloatArray, f: float, power: FloatArray, against_power: bool) -
     return best
 
 
-def _require_measured(p: FloatArray, low: FloatArray, high: FloatArray, averages: float, against_power: bool) -> None:
+def _require_measured(
+    p: FloatArray, low: FloatArray, high: FloatArray, averages: npt.ArrayLike, against_power: bool
+) -> None:
     if p.ndim != 1 or not p.shape == low.shape == high.shape or len(p) < FEWEST_PUMPS:
         raise AnalysisRefused(
             f"Squeezing against pump needs {FEWEST_PUMPS} pumps with V- and V+ each, not {p.shape}, {low.shape}, "
             f"{high.shape}."
         )
-    if not all(np.isfinite(a).all() and (a > 0).all() for a in (p, low, high)) or not averages > 1:
+    if not all(np.isfinite(a).all() and (a > 0).all() for a in (p, low, high)) or not np.all(np.asarray(averages) > 1):
         raise AnalysisRefused(
             "Pumps and variances must be positive numbers, with more than one average.",
             remedy="Were variances given in dB?",

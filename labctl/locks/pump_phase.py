@@ -158,12 +158,15 @@ class PumpPhaseLock(TurningLoop):
         yield Step(LockState.FIT)
         try:
             fit = fit_fringe(outputs, np.array(signal))
-            self.gain = gain_of_scan(fit, outputs, np.array(signal))
         except AnalysisRefused as refusal:
             raise LockError(
                 f"{self.name}: no parametric gain in the scan. {str(refusal).removesuffix(refusal.remedy).rstrip()}",
                 remedy="Check oven temperature and pump power.",
             ) from refusal
+        try:
+            self.gain = gain_of_scan(fit, outputs, np.array(signal))
+        except AnalysisRefused:  # it locks all the same
+            self.gain = None
         self.scan_look = fringe_look("parametric gain", "seed", outputs, np.array(signal), fit, self._clock.now())
         return fit
 

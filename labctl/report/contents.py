@@ -10,9 +10,11 @@ from typing import TypeVar
 
 from labctl.errors import StoreError
 from labctl.locks.locked_time import LoopTime
+from labctl.store.history import PastNight, earlier_nights
 from labctl.store.losses import LossRecord
 from labctl.store.reader import RunReader
 from labctl.store.records import (
+    AskedSetting,
     EndRecord,
     EventRecord,
     InstrumentSnapshot,
@@ -52,6 +54,8 @@ class RunContents:
     instruments: Sequence[InstrumentSnapshot]
     losses: Sequence[LossRecord]
     loop_times: Sequence[LoopTime]
+    asked: Sequence[AskedSetting]
+    earlier: Sequence[PastNight]  # complete nights of the same station before this run, newest first
     sensors: tuple[int, ...]
     unreadable: tuple[str, ...]
     _reader: RunReader
@@ -102,6 +106,8 @@ def read_run(path: Path) -> RunContents:
         instruments=[*manifest.instruments, *attempt(reader.snapshots, list[InstrumentSnapshot]())],
         losses=attempt(reader.losses, list[LossRecord]()),
         loop_times=attempt(reader.loop_times, list[LoopTime]()),
+        asked=attempt(lambda: reader.asked_settings() or [], list[AskedSetting]()),
+        earlier=attempt(lambda: earlier_nights(reader.path, manifest), list[PastNight]()),
         sensors=_sensors(results, traces, steps),
         unreadable=tuple(unreadable),
         _reader=reader,

@@ -25,6 +25,12 @@ GENERAL = (
         "one standard deviation; digits by the rule of the Particle Data Group. Systematic effects only where the "
         "convention of a number names them",
     ),
+    (
+        "Force noise",
+        "N/√Hz, two-sided as the publication prints it: √2 less than one-sided; referred to the membrane",
+    ),
+    ("Inconsistency", "eq. (2): how far √S of the force noise is from that of the design, as a share of it"),
+    ("Delay of a detector", "positive: its signal comes later than the mean of all"),
     ("Marginal, conditional, joint", "one detector alone; one given the records of all others; a sum of all"),
     ("Lab time", "h:mm:ss by the clock of the table, which for a simulated table is not the wall clock"),
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,18 @@ from labctl.estimation.network import optimal_combination, relative_to_shot
 from labctl.report.contents import RunContents
 from labctl.report.drawing import (
     BLACK,
-    COLOURS,
     DASHES,
+    GREEN,
     GREY,
-    MARKERS,
     VERMILLION,
+    Pen,
+    Plotted,
     Sketch,
     megahertz_ticks,
     new_figure,
-    note,
+    pen,
     shot_line,
+    thinned,
 )
 from labctl.report.origins import why_unmeasured
 from labctl.report.stored_spectra import cross_spectrum_of
@@ -36,21 +37,17 @@ from labctl.spectra.trace import Band
 
 HZ_PER_MHZ = 1e6
 KEEP_AWAY_HZ = 4000.0  # to either side of a resonance: a hundred linewidths, where the thermal peak is gone
+SURROUNDINGS_HZ = 20e3  # to either side of all resonances: what the figure of the sum shows
 GROUPS = 14  # bins are averaged in so many groups over the band
 MOST_DETECTORS_NAMED = 6
 MARKER_SPREAD = 0.7  # of a group, over which the detectors' markers are laid out
 ROOM_DB = 0.7
 BINS_PER_INDEPENDENT_BIN = 1.944  # of a Hann window
-HEIGHT_IN = 5.4
-
-
-@dataclass(frozen=True)
-class Pen:
-    """Colour, dash and marker of one line, so that it is told apart without its colour too."""
-
-    colour: str
-    dash: Any
-    marker: str
+HEIGHT_IN = 2.7
+HOW_DRAWN = (
+    "Thin lines: every bin. Markers: means over groups of bins beside the resonances, with one standard deviation. "
+    "Grey ticks: the resonances."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,24 @@ class Records:
 
 
 def draw_records(run: RunContents) -> Sketch:
-    """Raises LabError when a matrix is missing or cannot be used."""
+    """Each detector alone. Raises LabError when a matrix is missing or cannot be used."""
+    records = read_records(run)
+    channels = records.signal.shape[1]
+    figure = new_figure(HEIGHT_IN)
+    axes = figure.add_subplot()
+    plotted = Plotted()
+    for j in range(channels):
+        label = f"detector {j + 1}\n{_shown(run, f'sensor{j + 1}.marginal_db')}"
+        _draw_combination(axes, records, np.eye(channels)[j], pen(j), label, plotted, shift=(j + 0.5) / channels - 0.5)
+    axes.set_title("Each detector's record alone, relative to its own shot noise")
+    finish_records(axes, run, named=channels <= MOST_DETECTORS_NAMED)
+    caption = f"{HOW_DRAWN} The levels beside the names are the results, over the band of the records."
+    alt = f"Noise of {channels} detectors, each near the same level below shot noise."
+    return Sketch(figure, caption, alt, plotted.data)
+
+
+def read_records(run: RunContents) -> Records:
+    """The simultaneous records of the run. Raises LabError when a matrix is missing or cannot be used."""
     kinds = ("signal", "shot", "dark")
     missing = [kind for kind in kinds if not run.has_trace(f"joint.matrix_{kind}")]
     if missing:
@@ -76,30 +90,55 @@ def draw_records(run: RunContents) -> Sketch:
         if len(missing) == len(kinds):
             raise AnalysisRefused(f"No records of all detectors were taken; {why}.")
         raise AnalysisRefused(f"The run has no {', no '.join(missing)} records of all detectors; {why}.")
-    records = _records(run, *(cross_spectrum_of(run.trace(f"joint.matrix_{kind}")) for kind in kinds))
-    channels = records.signal.shape[1]
-    figure = new_figure(HEIGHT_IN)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 1.25])
-    _draw_detectors(upper, records, run)
-    words = _draw_sums(lower, records, run)
-    lower.set_ylim(top=ROOM_DB)
-    for axes in (upper, lower):
-        shot_line(axes)
-        axes.margins(x=0.01)
-        axes.set_ylabel("noise / shot (dB)")
-        note(axes, "shot noise", 0.004, 0.06, va="bottom")
-        _mark_resonances(axes, run)
-        if channels <= MOST_DETECTORS_NAMED:
-            axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.9)
-    lower.set_xlabel("frequency (MHz)")
-    megahertz_ticks(lower)
-    caption = (
-        "Thin lines: every bin. Markers: means over groups of bins beside the resonances, with one standard deviation. "
-        "Grey ticks: the resonances. The re-phased sum uses one set of complex weights, found from these records."
+    return _records(run, *(cross_spectrum_of(run.trace(f"joint.matrix_{kind}")) for kind in kinds))
+
+
+def around_resonances(records: Records, run: RunContents) -> Records:
+    """The bins from below the lowest to above the highest resonance; all where the run knows no resonance there."""
+    known = _resonances_hz(run)
+    f = records.frequency_hz
+    inside = (f >= min(known, default=0.0) - SURROUNDINGS_HZ) & (f <= max(known, default=0.0) + SURROUNDINGS_HZ)
+    if inside.sum() < GROUPS:
+        return records
+    return replace(
+        records,
+        frequency_hz=f[inside],
+        signal=records.signal[inside],
+        shot=records.shot[inside],
+        beside=records.beside[inside],
     )
-    if records.best is None:
-        caption += f" The re-phased sum cannot be redrawn: {records.why_no_best}"
-    return Sketch(figure, caption, f"Noise of {channels} detectors, each near the same level below shot noise. {words}")
+
+
+def draw_sums(axes: Axes, records: Records, run: RunContents, plotted: Plotted) -> str:
+    """Draw the plain and the re-phased sum of the records over the shot noise of the sum; returns them in words."""
+    everywhere = np.ones(records.signal.shape[1])
+    shot = _quadratic(records.shot, everywhere)
+    f = np.asarray(records.frequency_hz / HZ_PER_MHZ)
+    level_db = _decibels(shot / shot.mean())
+    axes.plot(*thinned(f, level_db), color=BLACK, linewidth=0.7)
+    plotted.add("joint", "shot noise of the plain sum", records.frequency_hz, level_db, ("Hz", "dB"))
+    plain = f"plain sum\n{_shown(run, 'joint.digital_db')}"
+    words = [f"The {plain}."]
+    _draw_combination(axes, records, everywhere, Pen(VERMILLION, DASHES[0], "o"), plain, plotted)
+    if records.best is not None:
+        best = f"re-phased sum\n{_shown(run, 'joint.rephased_db')}"
+        words.append(f"The {best}.")
+        _draw_combination(axes, records, records.best, Pen(GREEN, DASHES[1], "s"), best, plotted)
+    return " ".join(words).replace("\n", ": ")
+
+
+def finish_records(axes: Axes, run: RunContents, *, named: bool = True) -> None:
+    """Axes, the line of shot noise, a tick at every resonance and the names of the lines."""
+    shot_line(axes)
+    axes.set_ylim(top=ROOM_DB)
+    axes.margins(x=0.01)
+    axes.set_ylabel("noise / shot (dB)")
+    axes.set_xlabel("frequency (MHz)")
+    megahertz_ticks(axes)
+    for f in _resonances_hz(run):
+        axes.axvline(f / HZ_PER_MHZ, ymax=0.05, color=GREY, linewidth=2.0)
+    if named:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.9)
 
 
 def _records(run: RunContents, signal: CrossSpectrum, shot: CrossSpectrum, dark: CrossSpectrum) -> Records:
@@ -146,34 +185,23 @@ def _resonances_hz(run: RunContents) -> list[float]:
     return [run.results[name].value for name in names if name in run.results]
 
 
-def _draw_detectors(axes: Axes, records: Records, run: RunContents) -> None:
-    channels = records.signal.shape[1]
-    for j in range(channels):
-        pen = Pen(COLOURS[j % len(COLOURS)], DASHES[j % len(DASHES)], MARKERS[j % len(MARKERS)])
-        label = f"detector {j + 1}\n{_shown(run, f'sensor{j + 1}.marginal_db')}"
-        _draw_combination(axes, records, np.eye(channels)[j], pen, label, shift=(j + 0.5) / channels - 0.5)
-    axes.set_title("Each detector alone, relative to its own shot noise")
-
-
-def _draw_sums(axes: Axes, records: Records, run: RunContents) -> str:
-    plain = f"plain sum\n{_shown(run, 'joint.digital_db')}"
-    words = [f"The {plain}."]
-    _draw_combination(axes, records, np.ones(records.signal.shape[1]), Pen(BLACK, DASHES[0], "o"), plain)
-    if records.best is not None:
-        best = f"re-phased sum\n{_shown(run, 'joint.rephased_db')}"
-        words.append(f"The {best}.")
-        _draw_combination(axes, records, records.best, Pen(VERMILLION, DASHES[1], "s"), best)
-    axes.set_title("Sums of the records, relative to the shot noise of the sum")
-    return " ".join(words).replace("\n", ": ")
-
-
 def _draw_combination(
-    axes: Axes, records: Records, weights: npt.NDArray[np.generic], pen: Pen, label: str, shift: float = 0.0
+    axes: Axes,
+    records: Records,
+    weights: npt.NDArray[np.generic],
+    drawn: Pen,
+    label: str,
+    plotted: Plotted,
+    shift: float = 0.0,
 ) -> None:
     """Draw w^H S w / w^H N w in dB, bin by bin and as means over groups; `shift` parts the markers, in group widths."""
     signal, shot = (_quadratic(part, weights) for part in (records.signal, records.shot))
-    f = records.frequency_hz / HZ_PER_MHZ
-    axes.plot(f, _decibels(signal / shot), color=pen.colour, linestyle=pen.dash, linewidth=0.6, alpha=0.5)
+    f = np.asarray(records.frequency_hz / HZ_PER_MHZ)
+    level_db = _decibels(signal / shot)
+    axes.plot(*thinned(f, level_db), color=drawn.colour, linestyle=drawn.dash, linewidth=0.6, alpha=0.5)
+    name, units = label.split("\n")[0], ("Hz", "dB")
+    panel = "joint" if name.endswith("sum") else "detectors"
+    plotted.add(panel, name, records.frequency_hz, level_db, units)
     edges = np.linspace(f[0], f[-1], GROUPS + 1)
     group = np.clip(np.digitize(f, edges) - 1, 0, GROUPS - 1)
     chosen = [records.beside & (group == g) for g in range(GROUPS)]
@@ -185,22 +213,18 @@ def _draw_combination(
     levels = _decibels(np.array([signal[bins].mean() / shot[bins].mean() for bins in chosen]))
     share = 1.0 / records.averages + 1.0 / records.shot_averages
     errors = [DB_PER_NEPER * np.sqrt(share * min(1.0, BINS_PER_INDEPENDENT_BIN / bins.sum())) for bins in chosen]
+    plotted.add(panel, f"{name}, means", centres * HZ_PER_MHZ, levels, units, errors)
     axes.errorbar(
         centres,
         levels,
         yerr=errors,
-        marker=pen.marker,
+        marker=drawn.marker,
         markersize=4.0,
-        color=pen.colour,
+        color=drawn.colour,
         elinewidth=1.0,
         linestyle="none",
         label=label,
     )
-
-
-def _mark_resonances(axes: Axes, run: RunContents) -> None:
-    for f in _resonances_hz(run):
-        axes.axvline(f / HZ_PER_MHZ, ymax=0.05, color=GREY, linewidth=2.0)
 
 
 def _quadratic(matrices: ComplexArray, weights: npt.NDArray[np.generic]) -> FloatArray:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from labctl.errors import AnalysisRefused
 from labctl.report.contents import RunContents
-from labctl.report.drawing import BLACK, BLUE, GREY, VERMILLION, Sketch, new_figure, note, shot_line
+from labctl.report.drawing import BLACK, BLUE, GREY, VERMILLION, Plotted, Series, Sketch, new_figure, note, shot_line
 from labctl.report.published import Comparison, Quantity, Reference, rows_by_result
 from labctl.report.wording import PLUS_MINUS, shown_result, value_with_sigma, with_unit
 from labctl.store.records import NamedResult
@@ -68,7 +68,21 @@ def draw_reductions(run: RunContents, quantities: Sequence[Quantity]) -> Sketch:
         ha="right",
     )
     _draw_key(axes)
-    return Sketch(figure, _caption(), _alt(lines))
+    return Sketch(figure, _caption(), _alt(lines), _plotted(lines))
+
+
+def _plotted(lines: Sequence[Line]) -> tuple[Series, ...]:
+    plotted = Plotted()
+    units = ("sensor", "dB")
+    for line in lines:
+        label = line.label.replace("\n", " ")
+        if line.results:
+            values, sigmas = ([getattr(one, name) for one in line.results] for name in ("value", "sigma"))
+            plotted.add(label, "measured", np.arange(1, len(values) + 1), values, units, sigmas)
+        for name, reference in (("published", line.published), ("model", line.model)):
+            if reference is not None:
+                plotted.add(label, name, 1, reference.value, units, reference.sigma or np.nan)
+    return plotted.data
 
 
 def _lines(run: RunContents, references: dict[str, Comparison]) -> list[Line]:

@@ -10,7 +10,19 @@ from matplotlib.axes import Axes
 
 from labctl.errors import AnalysisRefused
 from labctl.report.contents import RunContents
-from labctl.report.drawing import BLACK, GREY, ORANGE, SKY, VERMILLION, Sketch, label_text, new_figure, note
+from labctl.report.drawing import (
+    BLACK,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    Plotted,
+    Series,
+    Sketch,
+    label_text,
+    new_figure,
+    note,
+)
 from labctl.report.wording import STEP_MARKS, duration, lab_time
 from labctl.store.records import EventRecord, StepRecord, StepState
 
@@ -59,7 +71,17 @@ def draw_timeline(run: RunContents) -> Sketch:
         "unfinished, no end recorded. "
         "Each try has its own bar; the words are about the last. Lowest row: ▲ warning, ✖ error."
     )
-    return Sketch(figure, caption, _alt(run, names, begin, end, told))
+    return Sketch(figure, caption, _alt(run, names, begin, end, told), _plotted(run.steps, end))
+
+
+def _plotted(steps: Sequence[StepRecord], end: float) -> tuple[Series, ...]:
+    """Beginning and length of every try in s of lab time."""
+    plotted = Plotted()
+    for step in steps:
+        if step.started_at is not None:
+            until = end if step.ended_at is None else step.ended_at
+            plotted.add(step.name, str(step.state), step.started_at, until - step.started_at, ("s", "s"))
+    return plotted.data
 
 
 def _extent(run: RunContents) -> tuple[float, float]:

@@ -9,19 +9,24 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from labctl.report.contents import RunContents
-from labctl.report.drawing import Sketch, as_data_uri, house_style, why_not
+from labctl.report.drawing import Series, Sketch, as_data_uri, house_style, why_not
+from labctl.report.figure_advantage import draw_advantage
+from labctl.report.figure_budget import draw_budget
+from labctl.report.figure_calibrations import draw_calibrations
+from labctl.report.figure_force import draw_forces, force_groups, sensor_forces
 from labctl.report.figure_joint import draw_hardware_sum
+from labctl.report.figure_noise import draw_noise, sensor_groups, sensors_of
 from labctl.report.figure_records import draw_records
 from labctl.report.figure_reductions import draw_reductions
-from labctl.report.figure_sensors import SENSORS_PER_FIGURE, SensorSpectrum, draw_sensors, sensor_spectra
+from labctl.report.figure_source import draw_source
 from labctl.report.figure_timeline import draw_timeline
-from labctl.report.origins import why_unmeasured
 from labctl.report.published import Quantity
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of the page as a data URI, or `missing` with the reason. `key` is unique on the page."""
+    """A figure of the page as a data URI, or `missing` with the reason. `key` is unique on the page; `data` is what is
+    plotted."""
 
     key: str
     title: str
@@ -30,46 +35,70 @@ class Drawing:
     alt: str
     missing: str
     figure: Figure | None = None
+    data: tuple[Series, ...] = ()
 
 
 def draw_all(run: RunContents, quantities: Sequence[Quantity]) -> dict[str, list[Drawing]]:
-    """All figures by the section of the page that shows them."""
+    """All figures by the section of the page that shows them; those of the publication come first, in its order."""
     with house_style():
         return {
+            "paper": [
+                _drawn("fig1-budget", "Fig. 1 b–e: noise budget and uniformity", lambda: draw_budget(run)),
+                *_noise_drawings(run),
+                _drawn(
+                    "fig4-advantage",
+                    "Fig. 4: error and advantage of the network",
+                    lambda: draw_advantage(run, quantities),
+                ),
+                *_force_drawings(run),
+            ],
             "reductions": [
                 _drawn("reductions", "Noise relative to shot noise", lambda: draw_reductions(run, quantities))
             ],
             "spectra": [
-                *_sensor_drawings(run),
-                _drawn("hardware-sum", "Joint spectrum, hardware sum", lambda: draw_hardware_sum(run)),
-                _drawn("records", "Joint spectrum, simultaneous records", lambda: draw_records(run)),
+                _drawn("hardware-sum", "Hardware sum beside the resonances", lambda: draw_hardware_sum(run)),
+                _drawn("records", "Each detector's record", lambda: draw_records(run)),
+            ],
+            "calibrations": [
+                _drawn("source", "Source against pump", lambda: draw_source(run)),
+                _drawn("calibrations", "Calibrations", lambda: draw_calibrations(run)),
             ],
             "timeline": [_drawn("timeline", "The run in lab time", lambda: draw_timeline(run))],
         }
 
 
-def _sensor_drawings(run: RunContents) -> list[Drawing]:
-    spectra, reasons = sensor_spectra(run)
-    parts = [spectra[i : i + SENSORS_PER_FIGURE] for i in range(0, len(spectra), SENSORS_PER_FIGURE)]
-    drawings = [
-        _drawn(f"sensors-{part[0].number}", _sensors_title(part), partial(draw_sensors, run, part)) for part in parts
-    ]
-    if not spectra and not reasons:
-        reasons = f"The run mentions no sensor; {why_unmeasured('individual_spectrum', run)}."
-    if reasons:
-        drawings.append(Drawing("sensors-missing", "Sensors without a spectrum", "", "", "", reasons))
+def _noise_drawings(run: RunContents) -> list[Drawing]:
+    spectra, reasons = sensors_of(run)
+    groups = sensor_groups(spectra)
+    drawings = []
+    for place, group in enumerate(groups):
+        last = place == len(groups) - 1
+        draw = partial(draw_noise, run, group, reasons if last else "", joint=last)
+        drawings.append(_drawn(*_named(place, len(groups), "fig3-noise", "Fig. 3: noise and shot noise"), draw))
     return drawings
 
 
-def _sensors_title(part: Sequence[SensorSpectrum]) -> str:
-    numbers = [str(spectrum.number) for spectrum in part]
-    return f"Spectrum of sensor {numbers[0]}" if len(part) == 1 else f"Spectra of sensors {', '.join(numbers)}"
+def _force_drawings(run: RunContents) -> list[Drawing]:
+    forces, reasons = sensor_forces(run)
+    groups = force_groups(forces)
+    drawings = []
+    for place, group in enumerate(groups):
+        draw = partial(draw_forces, run, group, reasons if place == len(groups) - 1 else "")
+        drawings.append(_drawn(*_named(place, len(groups), "fig5-force", "Fig. 5: force resolution"), draw))
+    return drawings
+
+
+def _named(place: int, count: int, key: str, title: str) -> tuple[str, str]:
+    """Key and title of one of several figures."""
+    return (key, title) if count == 1 else (f"{key}-{place + 1}", f"{title}, part {place + 1} of {count}")
 
 
 def _drawn(key: str, title: str, draw: Callable[[], Sketch]) -> Drawing:
     """One figure that cannot be drawn, whatever is wrong with its data, must not cost the reader the others."""
     try:
         sketch = draw()
-        return Drawing(key, title, as_data_uri(sketch.figure), sketch.caption, sketch.alt, "", sketch.figure)
+        image = as_data_uri(sketch.figure)
+        sketch.figure.set_layout_engine("none")  # drawn again, as PNG or PDF, it needs no second search for a layout
+        return Drawing(key, title, image, sketch.caption, sketch.alt, "", sketch.figure, sketch.data)
     except Exception as error:
         return Drawing(key, title, "", "", "", why_not(error))

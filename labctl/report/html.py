@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
 from labctl.errors import StoreError
-from labctl.report.calibration import sensor_blocks, table_rows
+from labctl.report.calibration import further_rows, sensor_blocks, table_rows, windows_summary
 from labctl.report.contents import RunContents, read_run
 from labctl.report.conventions import GENERAL, meanings, trace_lines
 from labctl.report.headline import checks, readings
@@ -18,6 +18,7 @@ from labctl.report.instruments import instrument_lines
 from labctl.report.locks import locks
 from labctl.report.overview import overview
 from labctl.report.published import Quantity, published_quantities
+from labctl.report.told_sections import told_sections
 from labctl.report.truth_section import Revelation, truth_section
 from labctl.report.wording import NOT_MEASURED, displayable
 from labctl.store.durable import write_durably
@@ -31,12 +32,18 @@ TEMPLATE = "report.html.j2"
 
 
 def write_report(
-    run: Path, destination: Path | None = None, revelation: Revelation | None = None, *, figures: bool = False
+    run: Path,
+    destination: Path | None = None,
+    revelation: Revelation | None = None,
+    *,
+    figures: bool = False,
+    pdf: bool = False,
 ) -> Path:
     """Write the report of the run folder `run` and return where it is: `destination`, or report.html in the folder.
 
-    With `figures` they are written as PNG into the folder `figures` of the run too. With a `revelation` it has a
-    section that sets what was true of a simulated table beside the estimates.
+    With `figures` they are written as PNG, with their data as CSV, into the folder `figures` of the run too; with `pdf`
+    as one PDF beside the report. With a `revelation` it has a section that sets what was true of a simulated table
+    beside the estimates.
     The file is whole or absent: it is written aside and renamed. The same run gives the same bytes. Raises StoreError
     when the folder is no run or the file cannot be written; anything else that is missing is said in the report.
     """
@@ -49,10 +56,15 @@ def write_report(
     page = _render(contents, quantities, drawings, revelation)
     with reported("write the report", place.parent):
         write_durably(place, page.encode("utf-8", "backslashreplace"))
+    drawn = [drawing for section in drawings.values() for drawing in section]
     if figures:
         from labctl.report.figure_files import write_figures
 
-        write_figures(Path(run), [drawing for section in drawings.values() for drawing in section])
+        write_figures(Path(run), drawn)
+    if pdf:
+        from labctl.report.figure_pdf import write_pdf
+
+        write_pdf(place.with_suffix(".pdf"), contents, drawn)
     return place
 
 
@@ -74,6 +86,7 @@ def _render(
     drawings: dict[str, list[Drawing]],
     revelation: Revelation | None,
 ) -> str:
+    blocks = sensor_blocks(run)
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -87,8 +100,11 @@ def _render(
             locks=locks(run),
             quantities=[quantity for quantity in quantities if quantity.is_measured],
             unmeasurable=[quantity for quantity in quantities if not quantity.is_measured],
-            blocks=sensor_blocks(run),
+            blocks=blocks,
+            windows_summary=windows_summary(blocks),
             table_rows=table_rows(run),
+            further_rows=further_rows(run),
+            told=told_sections(run),
             drawings=drawings,
             general_conventions=GENERAL,
             meanings=meanings(run),

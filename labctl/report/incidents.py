@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labctl.report.contents import RunContents
 from labctl.report.wording import STEP_MARKS, Mark, lab_time
-from labctl.store.records import RunState, StepRecord, StepState
+from labctl.store.records import EventRecord, RunState, StepRecord, StepState
 
 MOST_LISTED = 200
 
@@ -46,14 +47,26 @@ def incidents(run: RunContents) -> Incidents:
         for info in run.traces
         if not info.valid
     )
-    events = tuple(
-        Incident(_EVENT_MARKS[event.level], lab_time(event.at), event.source, event.text)
-        for event in run.events
-        if event.level in _EVENT_MARKS
-    )
+    told = [event for event in run.events if event.level in _EVENT_MARKS]
+    events = _together(told)
     storage = (*(run.end.problems if run.end else ()), *run.unreadable)
-    summary = _summary(run, traces, events, storage)
+    summary = _summary(run, traces, told, storage)
     return Incidents(_shortened(steps), _shortened(traces), _shortened(events), storage, summary)
+
+
+def _together(events: Sequence[EventRecord]) -> tuple[Incident, ...]:
+    """One line for all events that say the same, at the place of the first."""
+    alike: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for event in events:
+        alike[event.level, event.source, event.text].append(event.at)
+    return tuple(
+        Incident(_EVENT_MARKS[level], lab_time(times[0]), source, text + _again(times))
+        for (level, source, text), times in alike.items()
+    )
+
+
+def _again(times: Sequence[float]) -> str:
+    return f" ({len(times)}\u00a0times, the last at {lab_time(times[-1])})" if len(times) > 1 else ""
 
 
 def _shortened(found: tuple[Incident, ...]) -> tuple[Incident, ...]:
@@ -96,13 +109,13 @@ def _unexplained(step: StepRecord, run_state: RunState | None) -> str:
 
 
 def _summary(
-    run: RunContents, traces: tuple[Incident, ...], events: tuple[Incident, ...], storage: tuple[str, ...]
+    run: RunContents, traces: tuple[Incident, ...], events: Sequence[EventRecord], storage: tuple[str, ...]
 ) -> str:
     last = {step.name: step for step in run.steps}
     counts = [(state, sum(step.state is state for step in last.values())) for state in _WORST_FIRST]
     parts = [f"{number} step{_s(number)} {STEP_MARKS[state].word}" for state, number in counts if number]
     repeated = sum(step.attempt > 1 for step in last.values())
-    warnings = sum(event.mark.word == "warning" for event in events)
+    warnings = sum(event.level == "warning" for event in events)
     errors = len(events) - warnings
     for number, text in (
         (repeated, "step{s} repeated"),

@@ -28,6 +28,43 @@ _PROCEDURES = {
     "sensor.peak_to_shot": "individual_spectrum",
     "sensor.individual_db": "individual_spectrum",
     "sensor.clearance_db": "noise_floor",
+    "sensor.shot_exponent": "shot_noise_linearity",
+    "sensor.dark_intercept": "shot_noise_linearity",
+    "sensor.balance": "detector_balance",
+    "sensor.common_mode_rejection_db": "detector_balance",
+    "sensor.fsr_hz": "cavity_length",
+    "sensor.fsr_two_colour_hz": "cavity_length",
+    "sensor.length_m": "cavity_length",
+    "sensor.finesse": "cavity_length",
+    "sensor.kappa_hz": "cavity_length",
+    "sensor.gamma_ringdown_hz": "ringdown",
+    "sensor.gamma_difference_sigmas": "ringdown",
+    "sensor.g0_over_kappa": "optomechanical_coupling",
+    "sensor.g0_hz": "optomechanical_coupling",
+    "sensor.phase_rms_rad": "optomechanical_coupling",
+    "sensor.inconsistency": "uniformity",
+    "sensor.inconsistency_off": "uniformity",
+    "sensor.inconsistency_gamma": "uniformity",
+    "sensor.inconsistency_coupling": "uniformity",
+    "sensor.inconsistency_linewidth": "uniformity",
+    **{
+        f"sensor.force_{kind}_{where}": "force_resolution"
+        for kind in ("coherent", "separable", "entangled", "conditional")
+        for where in ("on", "off")
+    },
+    "force.detuning_hz": "force_resolution",
+    "source.threshold_w": "parametric_gain",
+    "source.antisqueezing_db": "squeezing_against_pump",
+    "source.total_efficiency": "squeezing_against_pump",
+    "source.phase_noise_rad": "squeezing_against_pump",
+    "joint.promised_db": "sum_diagnosis",
+    "joint.missing_db": "sum_diagnosis",
+    "joint.rms_delay_s": "sum_diagnosis",
+    "joint.common_jitter_rad": "sum_diagnosis",
+    "joint.private_jitter_rad": "sum_diagnosis",
+    "joint.lost_to_delays_db": "sum_diagnosis",
+    "joint.lost_to_jitter_db": "sum_diagnosis",
+    "joint.lost_to_loss_db": "sum_diagnosis",
 }
 _NUMBERED = re.compile(r"sensor([0-9]+)\.")
 _SENSOR_PARAMETER = "sensor"
@@ -37,7 +74,7 @@ def why_missing(result: str, run: RunContents) -> str:
     """Why the run has no such result, in one clause, from its step journal."""
     procedure = _PROCEDURES.get(_NUMBERED.sub("sensor.", result))
     if procedure is None:
-        return "no procedure measures it"
+        return "no step of the run gives it" if run.steps else "the run has no steps in its journal"
     return why_unmeasured(procedure, run, _sensor_of(result))
 
 

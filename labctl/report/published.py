@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from labctl.report.contents import RunContents
@@ -16,7 +16,9 @@ from labctl.report.wording import (
     Mark,
     plain_number,
     printed_number,
+    same_unit,
     shown_result,
+    shown_unit,
     value_with_sigma,
     with_unit,
 )
@@ -31,6 +33,7 @@ ROUNDING_SIGMA_PER_STEP = 1.0 / math.sqrt(12.0)
 """Standard uncertainty of a number known only to the last digit printed: rectangular, one step wide."""
 
 _SENSOR = "{n}"
+_WHOLE = {"": 1.0, "1": 1.0, "%": 100.0, "percent": 100.0}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,15 @@ class Quantity:
         """Whether some procedure measures it, in this run or in another."""
         return any(row.result_name for row in self.rows)
 
+    @property
+    def shown_rows(self) -> tuple[Comparison, ...]:
+        """The rows; sensors of which nothing was measured for one reason, against one number, share one."""
+        first = self.rows[0]
+        alike = {(row.measured, row.missing, row.published, row.model) for row in self.rows}
+        if len(self.rows) < 2 or first.measured or len(alike) > 1 or not first.label.startswith("sensor"):
+            return self.rows
+        return (replace(first, label="each\u00a0sensor"),)
+
 
 def published_quantities(run: RunContents) -> list[Quantity]:
     """Every published quantity beside what this run measured of it."""
@@ -118,13 +130,15 @@ def _mark(sigmas: float) -> Mark:
 
 
 def _quantity(entry: Mapping[str, object], run: RunContents) -> Quantity:
-    pattern = str(entry.get("result", ""))
-    labels = [str(label) for label in _as_list(entry.get("labels", []))]
+    patterns = [str(pattern) for pattern in _as_list(entry.get("result", ""))]
+    pattern = patterns[0]
+    labels = [str(label) for label in _as_list(entry.get("labels", ""))]
     if _SENSOR in pattern:
         numbers = run.sensors or tuple(range(1, len(_as_list(entry.get("published", 0))) + 1))
         places = [(n - 1, f"sensor\u00a0{n}", pattern.replace(_SENSOR, str(n))) for n in numbers]
     else:
-        places = [(index, label, pattern) for index, label in enumerate(labels or [""])]
+        names = patterns * len(labels) if len(patterns) == 1 else patterns
+        places = [(index, label, name) for index, (label, name) in enumerate(zip(labels, names, strict=True))]
     rows = tuple(_row(entry, run, index, label, name) for index, label, name in places)
     remark = str(entry.get("remark", ""))
     if pattern and not _same_table(entry, run):
@@ -138,9 +152,10 @@ def _row(entry: Mapping[str, object], run: RunContents, index: int, label: str, 
     model = _model(entry, index, unit)
     result = run.results.get(name)
     if result is None:
-        missing = f"{NOT_MEASURED}: {why_missing(name, run)}"
+        missing = f"{NOT_MEASURED}: {why_missing(name, run) if name else 'no procedure gives it'}"
         return Comparison(label, name, unit, published, model, "", missing, None, None)
-    comparable = result.unit == unit and _same_table(entry, run)
+    result = in_unit(result, unit)
+    comparable = same_unit(result.unit, unit) and _same_table(entry, run)
     return Comparison(
         label,
         name,
@@ -149,9 +164,25 @@ def _row(entry: Mapping[str, object], run: RunContents, index: int, label: str, 
         model,
         with_unit(*shown_result(result)),
         "",
-        distance(result, published) if published and comparable else None,
+        _against_published(result, published, _at(entry.get("limit"), 0)) if comparable else None,
         distance(result, model) if model and comparable else None,
     )
+
+
+def _against_published(result: NamedResult, published: Reference | None, limit: float | None) -> Distance | None:
+    if limit is None:
+        return distance(result, published) if published else None
+    allowed = with_unit(plain_number(limit), result.unit)
+    mark = Mark("✔", "within", "calm") if abs(result.value) <= limit else Mark("✖", "beyond", "bad")
+    return Distance(math.nan, mark, f"{mark.word} {allowed}")
+
+
+def in_unit(result: NamedResult, unit: str) -> NamedResult:
+    """The result in `unit` where both are shares, of 1 or of 100 %; else as it is."""
+    if result.unit == unit or not {result.unit, unit} <= set(_WHOLE):
+        return result
+    factor = _WHOLE[unit] / _WHOLE[result.unit]
+    return replace(result, value=factor * result.value, sigma=factor * result.sigma, unit=unit)
 
 
 def _same_table(entry: Mapping[str, object], run: RunContents) -> bool:
@@ -179,8 +210,9 @@ def _model(entry: Mapping[str, object], index: int, unit: str) -> Reference | No
     if value is None:
         return None
     sigma = _at(entry.get("model_sigma"), 0)
-    number = plain_number(value) if sigma is None else value_with_sigma(value, sigma)
-    return Reference(value, sigma or 0.0, with_unit(number, unit))
+    shown, factor = shown_unit(unit, value)
+    number = plain_number(factor * value) if sigma is None else value_with_sigma(factor * value, factor * sigma)
+    return Reference(value, sigma or 0.0, with_unit(number, shown))
 
 
 def _at(numbers: object, index: int) -> float | None:

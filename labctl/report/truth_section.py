@@ -95,7 +95,7 @@ def truth_section(run: RunContents, revelation: Revelation) -> TruthSection:
 
 
 def _row(number: TrueNumber, found: NamedResult, notes: Sequence[str]) -> TruthRow:
-    unit, factor = shown_unit(number.unit)
+    unit, factor = shown_unit(number.unit, max(abs(found.value), found.sigma))
     value, wander = factor * number.value, factor * number.wander
     text = value_with_sigma(value, wander) if wander else _to_the_digit_of(value, factor * found.sigma)
     return TruthRow(

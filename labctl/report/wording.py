@@ -24,7 +24,13 @@ _NEGLIGIBLE_RELATIVE_SIGMA = 1e-14  # a double holds no more
 _DIGITS_WITHOUT_SIGMA = 6
 _WHOLE_PART = re.compile(rf"(?<![0-9.])[0-9]{{{_FEWEST_DIGITS_GROUPED},}}")
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e\n\t]")
-_SHOWN_UNITS = {"degC": ("°C", 1.0), "rad": ("mrad", 1e3), "": ("1", 1.0)}
+_SHOWN_UNITS = {"degC": ("°C", 1.0), "rad": ("mrad", 1e3), "": ("1", 1.0), "percent": ("%", 1.0)}
+_SPELLED_ALIKE = {"N/sqrt(Hz)": "N/√Hz", "N/rtHz": "N/√Hz", "N/Hz^0.5": "N/√Hz"}
+_FORCE_IN_FN = ("fN/√Hz", 1e15)
+_PREFIXED = ("m", "s", "W", "V")  # shown with a prefix where they are small
+_SMALL_PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12), ("f", 1e15))
+_LEAST_BEFORE_PREFIX = 0.1
+_SHOWN_IN_GHZ = 1e9
 
 
 @dataclass(frozen=True)
@@ -91,14 +97,29 @@ def with_unit(number: str, unit: str) -> str:
     return f"{number}\u00a0{unit}" if unit not in ("", "1") else number
 
 
-def shown_unit(unit: str) -> tuple[str, float]:
-    """The unit that a reader sees and the factor by which the stored value is multiplied for it."""
+def shown_unit(unit: str, size: float | None = None) -> tuple[str, float]:
+    """The unit that a reader sees and the factor by which the stored value is multiplied for it; with the `size` of the
+    largest value it may have a prefix."""
+    unit = _SPELLED_ALIKE.get(unit, unit)
+    if unit == "Hz" and size is not None and abs(size) >= _SHOWN_IN_GHZ:
+        return "GHz", 1e-9
+    if unit == "N/√Hz":
+        return _FORCE_IN_FN
+    if unit in _PREFIXED and size:
+        for prefix, factor in _SMALL_PREFIXES:
+            if abs(size) * factor >= _LEAST_BEFORE_PREFIX:
+                return prefix + unit, factor
     return _SHOWN_UNITS.get(unit, (unit, 1.0))
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two spellings mean one unit."""
+    return shown_unit(one) == shown_unit(other)
 
 
 def shown_result(result: NamedResult) -> tuple[str, str]:
     """Value ± sigma of a result, and its unit, as shown."""
-    unit, factor = shown_unit(result.unit)
+    unit, factor = shown_unit(result.unit, max(abs(result.value), result.sigma))
     return value_with_sigma(factor * result.value, factor * result.sigma), unit
 
 

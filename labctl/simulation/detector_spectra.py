@@ -51,18 +51,40 @@ def summed_variance(state: DetectorState, frequency_hz: FloatArray) -> FloatArra
 def output_line(state: DetectorState, detector: int, tone: ProbeTone) -> Line:
     """Return a tone as it comes out of one detector."""
     power = 0.5 * state.tone_volts(tone)[detector] ** 2
-    return Line(tone.frequency_hz, _at_tone(power, tone))
+    return Line(tone.frequency_hz, _at(power, tone.frequency_hz))
 
 
 def summed_line(state: DetectorState, tone: ProbeTone) -> Line:
     """Return a tone as it comes out of the analogue sum: the amplitudes add, each late by its cable."""
     turn = np.exp(-2j * np.pi * tone.frequency_hz * state.electronics.delay_s)
     power = 0.5 * float(np.abs(np.sum(state.tone_volts(tone) * turn)) ** 2) / state.count
-    return Line(tone.frequency_hz, _at_tone(power, tone))
+    return Line(tone.frequency_hz, _at(power, tone.frequency_hz))
 
 
-def _at_tone(power_v2: float, tone: ProbeTone) -> float:
-    return float(_through_detector(np.array([power_v2]), np.array([tone.frequency_hz]))[0])
+def driven_lines(state: DetectorState, detector: int | None) -> list[Line]:
+    """Return the line of membranes that are driven, steady as while the drive is on: as it comes out of one detector
+    (index from 0), or out of the analogue sum (None)."""
+    if state.drive is None or not state.drive.now.volts:
+        return []
+    frequency_hz, volts = state.drive.now.frequency_hz, state.driven_volts()
+    turn = np.exp(-2j * np.pi * frequency_hz * state.electronics.delay_s)
+    amplitude_v = np.sum(volts * turn) / np.sqrt(state.count) if detector is None else volts[detector]
+    return [Line(frequency_hz, _at(0.5 * float(np.abs(amplitude_v)) ** 2, frequency_hz))]
+
+
+def oscillator_lines(state: DetectorState, detector: int | None) -> list[Line]:
+    """Return the tone on the power of the local oscillators as it comes out of one detector (index from 0), or out of
+    the analogue sum (None)."""
+    tone = state.oscillator_tone
+    if tone is None:
+        return []
+    turn = np.exp(-2j * np.pi * tone.frequency_hz * state.electronics.delay_s)
+    amplitude_v = np.sum(tone.volts * turn) / np.sqrt(state.count) if detector is None else tone.volts[detector]
+    return [Line(tone.frequency_hz, _at(0.5 * float(np.abs(amplitude_v)) ** 2, tone.frequency_hz))]
+
+
+def _at(power_v2: float, frequency_hz: float) -> float:
+    return float(_through_detector(np.array([power_v2]), np.array([frequency_hz]))[0])
 
 
 def _through_detector(psd: FloatArray, frequency_hz: FloatArray) -> FloatArray:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labctl.physics.shared_state import SharedState, shared_state
+from labctl.simulation.membrane_drive import MembraneDrive
+from labctl.simulation.oscillator_tone import OscillatorTone
 from labctl.simulation.probe_tone import ProbeTone
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +43,8 @@ class DetectorState:
     `share` is efficiency times network weight, `squeezed_angle_rad` the angle of the measured quadrature from the
     squeezed one, `probe_angle_rad` that from the phase quadrature of the probe. Jitters are rms: the common one shakes
     the ellipse for all, the private one the local oscillator of each. `laser_leak` is the amplitude of the laser's
-    excess noise that the balance leaves, `fringe_v` the RF volts for one rad of probe phase.
+    excess noise that the balance leaves, `fringe_v` the RF volts for one rad of probe phase, `drive` what shakes the
+    membranes on purpose, `oscillator_tone` what shakes the power of the local oscillators.
     """
 
     electronics: Electronics
@@ -57,6 +60,8 @@ class DetectorState:
     fringe_v: FloatArray
     modes: MembraneModes
     tones: tuple[ProbeTone, ...] = ()
+    drive: MembraneDrive | None = None
+    oscillator_tone: OscillatorTone | None = None
 
     @property
     def count(self) -> int:
@@ -85,3 +90,14 @@ class DetectorState:
         kept = np.exp(-0.5 * self.private_jitter_rad**2)
         angle = self.probe_angle_rad
         return np.asarray(self.fringe_v * kept * (in_phase * np.cos(angle) + in_amplitude * np.sin(angle)))
+
+    def driven_volts(self) -> NDArray[np.complex128]:
+        """Return the amplitude in V, with its phase, at which the drive moves the light on each detector, before its
+        bandwidth, averaged over the jitter; (M,)."""
+        volts = np.zeros(self.count, dtype=complex)
+        if self.drive is not None:
+            modes = self.modes
+            # Twice the mean square of a line: A S_shot pi Gamma / 2.
+            size_v = np.sqrt(modes.peak_to_shot * self.shot_v2_per_hz[modes.sensor] * np.pi * modes.gamma_hz)
+            np.add.at(volts, modes.sensor, size_v * self.drive.steady(modes.sensor, modes.f0_hz, modes.gamma_hz))
+        return np.asarray(volts * np.exp(-0.5 * self.private_jitter_rad**2) * np.cos(self.probe_angle_rad))

@@ -13,6 +13,8 @@ from labctl.simulation import detector_spectra
 from labctl.simulation.baseband import Baseband
 from labctl.simulation.detector_electronics import RF_VOLTS_PER_AMPERE
 from labctl.simulation.detector_state import DetectorState, Electronics, MembraneModes
+from labctl.simulation.membrane_drive import DRIVE, MembraneDrive, PiezoRing
+from labctl.simulation.oscillator_tone import OscillatorModulator
 from labctl.simulation.ports import Line
 from labctl.simulation.probe_tone import DrivenTone, probe_tones
 from labctl.simulation.records import Burst, Recorder
@@ -25,7 +27,7 @@ class Detectors:
     """Closed-form spectra and exact records of M detectors and of their analogue sum.
 
     `signal_open` and `local_oscillator_open` are the shutters, `tones` the outputs of generators by name, of which
-    those that `Modulation` names drive the probe.
+    those that `Modulation` names drive the probe and `DRIVE` the membranes.
     """
 
     def __init__(
@@ -46,7 +48,6 @@ class Detectors:
         each = [s.truth for s in sensors]
         self._gain = np.array([t.detector_gain for t in each])
         self._rejection = 10.0 ** (-np.array([t.common_mode_rejection_db for t in each]) / 20.0)
-        self._weight = np.array([t.weight for t in each])
         self._propagation = np.array([t.propagation_efficiency for t in each])
         shot = self._shot_v2_per_hz(np.full(len(each), light.local_oscillator_w))
         self._electronics = Electronics(
@@ -60,6 +61,8 @@ class Detectors:
         self._pair_share = np.array([each[n].doublet_share for n in self._pairs])
         self._gamma_hz = np.array([t.gamma_hz for t in each] + [each[n].gamma_hz for n in self._pairs])
         self._recorder = Recorder(truth.seed, self._electronics, self._gamma_hz)
+        self._ring = PiezoRing(truth.seed, len(each))
+        self._modulator = OscillatorModulator(truth.seed)
 
     def output_psd(self, sensor: int, frequency_hz: NDArray[np.float64], rbw_hz: float) -> NDArray[np.float64]:
         """Return the PSD of one detector (index from 0) in V^2/Hz, one-sided, through a Gaussian filter of width
@@ -72,16 +75,21 @@ class Detectors:
         return detector_spectra.summed_psd(self.state(), frequency_hz, rbw_hz)
 
     def output_lines(self, sensor: int, start_hz: float, stop_hz: float) -> list[Line]:
-        """Return the calibration tones from `start_hz` to `stop_hz` at the output of one detector (index from 0)."""
+        """Return calibration tones and driven motion from `start_hz` to `stop_hz` at the output of one detector (index
+        from 0)."""
         state = self.state()
-        inside = [tone for tone in state.tones if start_hz <= tone.frequency_hz <= stop_hz]
-        return [detector_spectra.output_line(state, sensor, tone) for tone in inside]
+        lines = [detector_spectra.output_line(state, sensor, tone) for tone in state.tones]
+        lines += detector_spectra.driven_lines(state, sensor)
+        lines += detector_spectra.oscillator_lines(state, sensor)
+        return [line for line in lines if start_hz <= line.frequency_hz <= stop_hz]
 
     def summed_lines(self, start_hz: float, stop_hz: float) -> list[Line]:
-        """Return the calibration tones from `start_hz` to `stop_hz` in the analogue sum."""
+        """Return calibration tones and driven motion from `start_hz` to `stop_hz` in the analogue sum."""
         state = self.state()
-        inside = [tone for tone in state.tones if start_hz <= tone.frequency_hz <= stop_hz]
-        return [detector_spectra.summed_line(state, tone) for tone in inside]
+        lines = [detector_spectra.summed_line(state, tone) for tone in state.tones]
+        lines += detector_spectra.driven_lines(state, None)
+        lines += detector_spectra.oscillator_lines(state, None)
+        return [line for line in lines if start_hz <= line.frequency_hz <= stop_hz]
 
     def records(
         self, sensors: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int
@@ -109,22 +117,33 @@ class Detectors:
         worse = np.array([s.photodiode() for s in sensors])  # one photodiode of a pair; the other is as new
         sees = 0.5 * (1.0 + worse)  # of the photocurrent, and of the efficiency: amplitudes add, shot powers do
         lit_w = np.array([s.local_oscillator_w for s in sensors]) * self.local_oscillator_open
+        leak = self._rejection + 0.5 * (1.0 - worse)
         efficiency = homodyne.detection_efficiency(self._propagation, self._light.quantum_efficiency, visibility)
         return DetectorState(
             electronics=self._electronics,
             squeezed=squeezed,
             antisqueezed=antisqueezed,
-            share=self._weight * efficiency * sees * self.signal_open,
+            share=np.array([s.share * s.extraction for s in sensors]) * efficiency * sees * self.signal_open,
             squeezed_angle_rad=angle + 0.5 * self._source.pump_phase_error_rad(),
             probe_angle_rad=angle,
             common_jitter_rad=float(np.hypot(source_jitter, self._truth.common_jitter_rad)),
             private_jitter_rad=np.hypot([s.residual_rad() for s in sensors], self._truth.private_jitter_rad),
             shot_v2_per_hz=self._shot_v2_per_hz(lit_w * sees),
-            laser_leak=self._rejection + 0.5 * (1.0 - worse),
+            laser_leak=leak,
             fringe_v=self._fringe_v(lit_w, visibility) * sees,
             modes=self._modes(visibility, sees),
             tones=probe_tones(self._tones, self._truth.modulator_volts_per_pi),
+            drive=self._drive(),
+            oscillator_tone=self._modulator.tone(self._tones, leak * self._rf_volts(lit_w)),
         )
+
+    def _drive(self) -> MembraneDrive | None:
+        output = self._tones.get(DRIVE)
+        return None if output is None else self._ring.drive(output.changes)
+
+    def _rf_volts(self, local_oscillator_w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the currents of both photodiodes would give if they were added up, in V."""
+        return np.asarray(RF_VOLTS_PER_AMPERE * self._gain * self._light.responsivity_a_per_w * local_oscillator_w)
 
     def _shot_v2_per_hz(self, local_oscillator_w: NDArray[np.float64]) -> NDArray[np.float64]:
         per_watt = homodyne.shot_noise_a2_per_hz(self._light.responsivity_a_per_w, 1.0)
@@ -133,7 +152,7 @@ class Detectors:
     def _fringe_v(
         self, local_oscillator_w: NDArray[np.float64], visibility: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        probe_w = np.array([s.probe_power_w for s in self._sensors]) * self.signal_open
+        probe_w = np.array([s.probe_power_w * s.extraction for s in self._sensors]) * self.signal_open
         amplitude_a = homodyne.fringe_amplitude_a(
             self._light.responsivity_a_per_w, 1.0, local_oscillator_w * probe_w, visibility
         )
@@ -144,7 +163,8 @@ class Detectors:
         designed = np.array([s.truth.visibility for s in each])
         transduction = np.array([s.cavity.transduction for s in each])
         bright = self._source.probe_power_ratio() * self.signal_open
-        peak = np.array([s.truth.peak_to_shot for s in each]) * bright * sees
+        light = np.array([s.share / s.truth.weight * s.extraction for s in each])
+        peak = np.array([s.truth.peak_to_shot for s in each]) * bright * light * sees
         peak = peak * (transduction * visibility / designed) ** 2
         f0_hz = np.array([s.resonance_hz() for s in each])
         return MembraneModes(

@@ -214,6 +214,11 @@ class RotatorPort(Protocol):
         """Turn the mount to `angle_deg`, in degrees from its home mark; full turns mean nothing."""
         ...
 
+    def left_at_deg(self) -> float | None:
+        """Return where the mount is before its supply is switched on, in degrees from its home mark; None where nobody
+        knows."""
+        ...
+
 
 class ServoPort(Protocol):
     """The terminals of one analog servo module: what it measures and what it drives."""

@@ -4,7 +4,7 @@ oscillators."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -37,10 +37,16 @@ class ProbeTone:
 
 
 class DrivenTone(Protocol):
-    """A generator output that remembers: `waveform` since lab time `started_at` (s)."""
+    """A generator output that remembers: `waveform` since lab time `started_at` (s), and its latest changes, each as
+    when it came, the waveform, and where its phase is counted from."""
 
     waveform: Waveform
     started_at: float
+
+    @property
+    def changes(self) -> Iterable[tuple[float, Waveform, float]]:
+        """Return them, the oldest first."""
+        ...
 
 
 def probe_tones(outputs: Mapping[str, DrivenTone], volts_per_pi: float) -> tuple[ProbeTone, ...]:

@@ -13,6 +13,7 @@ from labctl.simulation.carriers import carrier_samples
 from labctl.simulation.detector_state import DetectorState, Electronics, FloatArray
 from labctl.simulation.envelopes import PHASE_HOLD_S, PhaseNoise, samples_within
 from labctl.simulation.membranes import MembraneMotion
+from labctl.simulation.oscillator_tone import OscillatorTone
 from labctl.simulation.probe_tone import ProbeTone
 from labctl.simulation.squeezed_noise import SqueezedBeam
 from labctl.simulation.truth import generator
@@ -20,7 +21,10 @@ from labctl.simulation.truth import generator
 SampleArray = NDArray[np.float32]
 
 CODES_PER_FULL_SCALE = 32768
-_CHAINS_KEPT = 4
+FOLDS_BELOW_HZ = 1e6
+"""Samples that are dropped and not averaged, slower than this: all noise up to the low-pass folds into the record."""
+_CHAINS_KEPT = 8
+_FOLDED_BINS = 33  # at which the sum over the folds is taken; it is smooth, being one of many
 _LONG, _LONGEST = 1 << 18, 1 << 20  # samples that are worth a second thread, and that are drawn at once
 _THREADS = 2
 
@@ -49,7 +53,9 @@ class Recorder:
     """Draws records of M detectors; motion and phases go on from one to the next, light and electronics begin anew.
 
     The phases of a record stand still for 131 to 256 us at a time. Noise is periodic over a record, which its filters
-    forget within a microsecond. Aliases of the light are taken to be removed by the low-pass in front of the digitizer.
+    forget within a microsecond. Aliases of the light are taken to be removed by the low-pass in front of the digitizer,
+    but for records that are undersampled on purpose (`FOLDS_BELOW_HZ`): their noise has the power of all its folds, and
+    the delays of the lowest.
     """
 
     def __init__(self, seed: int, hardware: Electronics, gamma_hz: FloatArray) -> None:
@@ -91,11 +97,14 @@ class Recorder:
         volts: SampleArray = irfft(transform, samples, axis=1, workers=workers)
         seen = state.probe_angle_rad + private
         amplitude = self._motion(state, seen, average)
-        self._membranes.add_to(volts, state.modes, amplitude, started_at, sample_rate_hz, hold)
+        self._membranes.add_to(volts, state.modes, amplitude, started_at, sample_rate_hz, hold, state.drive)
         for tone in state.tones:
             in_phase, in_amplitude = tone.per_angle()
             size_v = state.fringe_v * (in_phase * np.cos(seen) + in_amplitude * np.sin(seen))
             self._add_tone(volts, tone, size_v.T, started_at, sample_rate_hz, average)
+        if state.oscillator_tone is not None:
+            steady_v = np.tile(state.oscillator_tone.volts[:, None], holds)
+            self._add_tone(volts, state.oscillator_tone, steady_v, started_at, sample_rate_hz, average)
         return volts
 
     def burst(
@@ -136,7 +145,7 @@ class Recorder:
     def _add_tone(
         self,
         volts: SampleArray,
-        tone: ProbeTone,
+        tone: ProbeTone | OscillatorTone,
         size_v: FloatArray,
         started_at: float,
         sample_rate_hz: float,
@@ -171,11 +180,26 @@ class Recorder:
         frequency = np.arange(samples // 2 + 1, dtype=np.float64) * (sample_rate_hz / samples)
         response = self._response(frequency, self._hardware.delay_s[:, None], average)
         dark = np.outer(self._hardware.dark_v2_per_hz, electronics.dark_shape(frequency)) * np.abs(response) ** 2
+        excess = electronics.laser_excess(frequency)
+        if average == 1 and sample_rate_hz < FOLDS_BELOW_HZ:
+            folded = self._folded_power(frequency, sample_rate_hz)
+            excess *= np.abs(response[0]) ** 2 / folded  # it lies in the lowest fold alone
+            response *= np.sqrt(folded) / np.abs(response)
+            dark = np.outer(self._hardware.dark_v2_per_hz, folded)
         added = electronics.digitizer_noise_v2_per_hz(sample_rate_hz, average)
         # One-sided PSD S: a bin of the unnormalised transform has <|X|^2> = S fs n / 2, half of it in each part.
         level = np.sqrt(0.25 * sample_rate_hz * samples)
         return _Chain(
             response=response.astype(np.complex64),
             electronics=(level * np.sqrt(dark + added)).astype(np.float32),
-            excess=(level * np.sqrt(electronics.laser_excess(frequency))).astype(np.float32),
+            excess=(level * np.sqrt(excess)).astype(np.float32),
         )
+
+    def _folded_power(self, frequency_hz: FloatArray, sample_rate_hz: float) -> FloatArray:
+        """Return the power that detector and low-pass let through, summed over all frequencies that a sampler takes for
+        `frequency_hz`."""
+        bins = np.linspace(0.0, 0.5 * sample_rate_hz, _FOLDED_BINS)
+        highest = int(np.ceil(2.0 * electronics.ANTI_ALIAS_HZ / sample_rate_hz))
+        folds = np.abs(bins + sample_rate_hz * np.arange(-highest, highest + 1)[:, None])
+        power = np.sum(np.abs(electronics.detector_response(folds) * electronics.low_pass(folds)) ** 2, axis=0)
+        return np.asarray(np.interp(frequency_hz, bins, power))

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from labctl.simulation.disturbances import Happening
 from labctl.simulation.sensor_plant import ELECTRONIC_NOISE_V, RESONANCE_DRIFT_HZ
+from labctl.simulation.true_number import TrueNumber
+from labctl.simulation.true_physics import cavity_numbers, force_numbers, source_numbers, sum_numbers
+from labctl.simulation.true_settings import as_set, plate_numbers
 from labctl.simulation.truth import Scenario
 from labctl.simulation.truth_file import TruthFile, read_truth
 from labctl.simulation.working_point import WorkingPoint
@@ -19,7 +22,8 @@ from labctl.simulation.working_point import WorkingPoint
 RECORD_MARGIN_HZ = 200e3  # of the joint records, to either side of the outermost resonances
 RECORD_POINTS = 65
 UNITY_GAIN_SPREAD = 0.08  # of the loops about their design, from slopes that are known to a few per cent
-ANALYZER_SPREAD_DB = 0.015  # what the analyzer's own noise, at whatever attenuation, takes off a clearance
+ANALYZER_OWN_DB = 0.011  # what the analyzer's own noise takes off a clearance of 20 dB
+ANALYZER_SPREAD_DB = 0.005  # by how much that depends on level and attenuation
 HAPPENINGS_TOLD = 12
 
 _DRIFTS = (
@@ -30,27 +34,11 @@ _DESIGN_PEAK = (
     "A design value: alignment, cavity length and light of the night lower it by some per cent, and no file knows them."
 )
 _SHARED = "Shares its records with the re-phased sum."
-_POWERS = "Its uncertainty is mostly that of the stated powers, which are exact on a simulated table."
+_POWERS = "Its uncertainty is mostly that of the powers that the station file states, which all sensors share."
 _JITTER = (
     "The estimate takes the phase noise of this scenario for weaker squeezing; the true value is that of the light."
 )
 _UNSEEN = "The phase noise of this scenario is not in the DC signal of the detector, so not in this number."
-
-
-@dataclass(frozen=True)
-class TrueNumber:
-    """What a named result ought to be, in its unit.
-
-    `wander` is by how much, rms, what is true moves about `value` or is not known. `counted` is False where the
-    distance says nothing new or has no proper uncertainty.
-    """
-
-    name: str
-    value: float
-    unit: str
-    wander: float = 0.0
-    remark: str = ""
-    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,8 +55,19 @@ def reveal(run: Path) -> Revelation:
     Raises `StoreError` where it has no truth file, or one that cannot be read.
     """
     file = read_truth(run)
-    point = WorkingPoint(file.truth, file.design)
-    return Revelation((*_table_numbers(point), *_sensor_numbers(point)), tuple(_remarks(file)))
+    point = WorkingPoint(as_set(file.truth, file.plates_deg), file.design)
+    conditional = _conditional(point.records(_record_band(point)))
+    raw = float(point.plain_sum(_quiet_hz(point)))
+    numbers = (
+        *_table_numbers(point),
+        *source_numbers(point),
+        *plate_numbers(file.truth, file.plates_deg),
+        *sum_numbers(point),
+        *_sensor_numbers(point),
+        *cavity_numbers(point),
+        *force_numbers(point, conditional, raw),
+    )
+    return Revelation(numbers, tuple(_remarks(file)))
 
 
 def _table_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
@@ -84,7 +83,9 @@ def _table_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
     yield TrueNumber("source.squeezing_db", _db(squeezed), "dB", remark=remark, counted=False)
     efficiency = float(np.mean(point.efficiency()))
     yield TrueNumber("network.channel_efficiency", efficiency, "", remark=follows, counted=False)
-    yield TrueNumber("joint.clearance_db", _db(point.summed_clearance(quiet_hz)), "dB", ANALYZER_SPREAD_DB)
+    yield TrueNumber(
+        "joint.clearance_db", _db(point.summed_clearance(quiet_hz)) - ANALYZER_OWN_DB, "dB", ANALYZER_SPREAD_DB
+    )
     yield TrueNumber("joint.raw_db", _db(float(point.plain_sum(quiet_hz))), "dB")
     yield TrueNumber("joint.digital_db", _db(sum_of_all), "dB", remark=_SHARED, counted=False)
     yield TrueNumber("joint.rephased_db", _db(float(np.linalg.eigvalsh(records)[0])), "dB")
@@ -100,7 +101,7 @@ def _sensor_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
     for index, sensor in enumerate(point.sensors):
         name = f"sensor{index + 1}"
         alone_db = _db(float(marginal[index]))
-        clearance_db = _db(float(point.clearance(sensor.f0_hz)[index]))
+        clearance_db = _db(float(point.clearance(sensor.f0_hz)[index])) - ANALYZER_OWN_DB
         residual = float(residual_rad[index])
         sign = float(point.design.quadratures[index])
         yield TrueNumber(f"audit.{name}_sign", sign, "", remark="As the station file has it.", counted=False)
@@ -111,7 +112,7 @@ def _sensor_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
         yield TrueNumber(f"{name}.marginal_db", alone_db, "dB")
         yield TrueNumber(f"{name}.conditional_db", _db(conditional[index]), "dB", remark=_SHARED, counted=False)
         yield TrueNumber(f"{name}.clearance_db", clearance_db, "dB", ANALYZER_SPREAD_DB)
-        yield TrueNumber(f"{name}.visibility", float(visibility[index]), "", remark=_POWERS, counted=False)
+        yield TrueNumber(f"{name}.visibility", float(visibility[index]), "", remark=_POWERS)
         yield TrueNumber(f"{name}.lock_residual_rad", residual, "rad", UNITY_GAIN_SPREAD * residual, unseen)
 
 

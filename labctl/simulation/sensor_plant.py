@@ -61,7 +61,11 @@ class MirrorTilt:
 
 
 class SensorPlant:
-    """State of one sensor; `probe_power_w` and the shutters come from outside, one call of `advance` a tick."""
+    """State of one sensor, one call of `advance` a tick.
+
+    From outside come the powers on sensor and detector (W), the `share` of the light that the network sends it, and the
+    `extraction`, of what comes back from the sensor, to its detector.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,8 @@ class SensorPlant:
             )
         )
         self.probe_power_w = 0.0
+        self.share = truth.weight
+        self.extraction = 1.0
         self.local_oscillator_w = light.local_oscillator_w
         structure_v = truth.volts_per_pi / piezo.servo_gain / 6.0
         self.servo = AnalogServo(self._fringe_volts, structure_v, ELECTRONIC_NOISE_V, servo, moved=piezo.moved)
@@ -158,7 +164,9 @@ class SensorPlant:
         light = self._light
         worse = self.photodiode()
         amplitude_a = (
-            (1.0 + worse) * light.responsivity_a_per_w * math.sqrt(self.local_oscillator_w * self.probe_power_w)
+            (1.0 + worse)
+            * light.responsivity_a_per_w
+            * math.sqrt(self.local_oscillator_w * self.probe_power_w * self.extraction)
         )
         unbalanced_a = 0.5 * (1.0 - worse) * light.responsivity_a_per_w * self.local_oscillator_w
         fringe_a = amplitude_a * self.visibility() * cosine

@@ -115,7 +115,10 @@ class Simulation:
         """Write the truth of the table into the folder of a run, which only tests and a later comparison read; once
         the run has `ended`, with what happened to the table. `write` makes it durable and may raise OSError."""
         happened = self.table.disturber.happened if ended else None
-        write(run / TRUTH_FILE, TruthFile.of(self.station, self.table.truth, happened).to_bytes())
+        write(
+            run / TRUTH_FILE,
+            TruthFile.of(self.station, self.table.truth, happened, self.table.plates.angles_deg()).to_bytes(),
+        )
 
     def _add(self, asked: InstrumentFault, began_s: float) -> InjectedFault:
         name = asked.instrument

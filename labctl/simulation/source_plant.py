@@ -49,7 +49,8 @@ _SWING_SINES = [math.sin(2.0 * math.pi * (k + 0.5) / 16) for k in range(16)]
 class SourcePlant:
     """State of the source; one call of `advance` a tick.
 
-    `pump_open` and the crystal temperature come from outside.
+    `pump_open`, `pump_dimmed` (its power over that where the table was aligned) and the crystal temperature come from
+    outside.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SourcePlant:
         self._length_drift = OrnsteinUhlenbeck(length, LENGTH_DRIFT_M, LENGTH_DRIFT_S, tick_s)
         self._phase_drift = OrnsteinUhlenbeck(phase, PUMP_PHASE_DRIFT_RAD, PUMP_PHASE_DRIFT_S, tick_s)
         self.pump_open = True
+        self.pump_dimmed = 1.0
         self.crystal_c = 25.0
         self._x_on_resonance = 0.0
         self._moved_m = self._length_drift.value
@@ -86,7 +88,7 @@ class SourcePlant:
         self._phase_drift.advance()
         truth, error_k = self._truth, self._error_k()
         thresholds = threshold_ratio(error_k, truth.phase_matching_offset_k, truth.crystal_edge_rad)
-        self._x_on_resonance = truth.pump * math.sqrt(self._room.light / thresholds)
+        self._x_on_resonance = truth.pump * math.sqrt(self._room.light * self.pump_dimmed / thresholds)
         # The pump is the second harmonic: it hops twice as far.
         hop_m = 2.0 * self._room.laser_hop_hz / PUMP_FSR_HZ * PUMP_LENGTH_FSR_M
         warm_m = truth.thermal_m_per_k * error_k
@@ -109,7 +111,7 @@ class SourcePlant:
     def transmission(self, piezo_v: ArrayLike) -> NDArray[np.float64]:
         """Return the pump power in the cavity relative to resonance with the usual light."""
         detuning = PUMP_FSR_HZ * self.length_m(piezo_v) / PUMP_LENGTH_FSR_M
-        return np.asarray(self.pump_open * cavity.airy_transmission(detuning, PUMP_FSR_HZ, _FINESSE))
+        return np.asarray(self.pump_open * self.pump_dimmed * cavity.airy_transmission(detuning, PUMP_FSR_HZ, _FINESSE))
 
     def transmission_now(self) -> float:
         """Return `transmission` at present, with the residual length noise."""
@@ -118,7 +120,7 @@ class SourcePlant:
         return self._pump_light() * self._resonance_at(self._length_piezo.motion_v(output_v) + noise_v)
 
     def _pump_light(self) -> float:
-        return self._room.light if self.pump_open else 0.0
+        return self._room.light * self.pump_dimmed if self.pump_open else 0.0
 
     def _resonance(self) -> float:
         output_v, swing_v = self.length_servo.output_volts(), self.length_servo.swing_v()
@@ -145,7 +147,13 @@ class SourcePlant:
         carrier = _reflection(turn)
         upper = _reflection(turn + _MODULATION_TURN)
         lower = _reflection(turn - _MODULATION_TURN)
-        return -2.0 * self._room.light * PDH_VOLTS * (carrier * upper.conjugate() - carrier.conjugate() * lower).imag
+        return (
+            -2.0
+            * self._room.light
+            * self.pump_dimmed
+            * PDH_VOLTS
+            * (carrier * upper.conjugate() - carrier.conjugate() * lower).imag
+        )
 
     # -- phase between seed and pump --------------------------------------------------------------------------------
 

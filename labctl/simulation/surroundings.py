@@ -6,6 +6,7 @@ Each has random numbers of its own, so that to add one changes nothing else, and
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,7 @@ PRESSURE_SPREAD = 0.15  # rms of the logarithm
 PRESSURE_CORRELATION_S = 900.0
 METER_NOISE = 1e-3  # relative rms of a reading
 METER_FLOOR_W = 1e-9
+CHANGES_KEPT = 32
 
 
 class Chamber:
@@ -44,10 +46,16 @@ class WavePlate:
 
     def __init__(self) -> None:
         self.angle_deg = 0.0
+        self._was_turned = False
 
     def set_angle(self, angle_deg: float) -> None:
         """Turn to `angle_deg`."""
         self.angle_deg = angle_deg % 360.0
+        self._was_turned = True
+
+    def left_at_deg(self) -> float | None:
+        """Return where somebody turned it to."""
+        return self.angle_deg if self._was_turned else None
 
 
 class LaserLight:
@@ -88,16 +96,20 @@ class LaserLight:
 
 
 class TonePort:
-    """Implements `GeneratorPort`; keeps what is put out."""
+    """Implements `GeneratorPort`; keeps what is put out, and its latest changes: each as when it came (lab time `now`),
+    what is put out from then on, and where its phase is counted from (both s)."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
         self.waveform = Waveform()
         self.started_at = 0.0
+        self.changes: deque[tuple[float, Waveform, float]] = deque(maxlen=CHANGES_KEPT)
+        self._now = now
 
     def generate(self, waveform: Waveform, started_at: float) -> None:
         """Put out `waveform` from lab time `started_at` (s) on."""
         self.waveform = waveform
         self.started_at = started_at
+        self.changes.append((started_at if self._now is None else self._now(), waveform, started_at))
 
 
 class MeteredLight:

@@ -23,10 +23,12 @@ from labctl.simulation.sensor_cavity import DESIGN_BIAS_V, SensorCavity
 from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
 from labctl.simulation.shared_records import RecordSource
 from labctl.simulation.source_plant import TRANSMISSION_V, SourcePlant
-from labctl.simulation.surroundings import Chamber, LaserLight, TonePort, WavePlate
+from labctl.simulation.surroundings import Chamber, LaserLight, TonePort
 from labctl.simulation.truth import SensorTruth, Truth, generator
+from labctl.simulation.wave_plates import Mount, WavePlates
 
 TICK_S = 0.1
+LASER_LIKE_PROBE_W = 1e-3  # of the tunable laser, that gives the photodiodes as much light as the probe
 CREEP_TICKS = 10  # piezos creep, and cavities follow, in steps of a second
 AMBIENT_C = 25.0
 DESIGN_WAVELENGTH_M = 1550e-9
@@ -52,8 +54,11 @@ class SimulatedTable:
         piezos: Mapping[str, PiezoChannel],
         servo_gain: float,
         disturbances: Sequence[Disturbance] = (),
+        plates: Mapping[str, Mount] | None = None,
     ) -> None:
         self.truth = truth
+        self.wave_plates = {} if plates is None else plates
+        self.plates = WavePlates(truth, self.wave_plates)
         self._now = 0.0
         self._ticks = 0
         self._instruments: list[_Advancing] = []
@@ -81,7 +86,6 @@ class SimulatedTable:
         ]
         # What surrounds the table, by the names of the station file; nothing of it acts back.
         self.chambers: dict[str, Chamber] = {}
-        self.wave_plates: dict[str, WavePlate] = {}
         self.tones: dict[str, TonePort] = {}
         self._design_probe_w = light.probe_power_w
         self._local_oscillator_w = light.local_oscillator_w
@@ -100,6 +104,14 @@ class SimulatedTable:
         """Return the wavelength of the light on the sensors, in m: of the tunable laser while it shines."""
         tuned_m = self.laser.wavelength_m() if self.laser.on else 0.0
         return tuned_m or DESIGN_WAVELENGTH_M
+
+    def cavity_light(self, sensor: SensorPlant) -> float:
+        """Return the power on a sensor over that of the probe by design; the tunable laser, which comes in where the
+        probe does, takes its place while it shines."""
+        if not self.laser.on:
+            return sensor.probe_power_w / self._design_probe_w
+        share = sensor.share / sensor.truth.weight if self.shutters["signal"] else 0.0
+        return share * self.laser.power_w() / LASER_LIKE_PROBE_W
 
     def now(self) -> float:
         """Return lab time in s since the table was switched on."""
@@ -136,6 +148,7 @@ class SimulatedTable:
     def _advance(self) -> None:
         self.disturber.advance(self._now)
         self.oven.advance()
+        self.source.pump_dimmed = self.plates.dimmed("pump_power")
         self.source.crystal_c = self.oven.crystal_c + self.room.crystal_offset_k
         self.source.advance()
         self._light_the_sensors()
@@ -151,10 +164,21 @@ class SimulatedTable:
 
     def _light_the_sensors(self) -> None:
         probe_w = self._design_probe_w * self.source.probe_power_ratio() if self.shutters["signal"] else 0.0
-        local_oscillator_w = self._local_oscillator_w * self.room.light if self.shutters["local_oscillator"] else 0.0
-        for sensor in self.sensors:
-            sensor.probe_power_w = probe_w
+        local_oscillator_w = self.local_oscillator_w() if self.shutters["local_oscillator"] else 0.0
+        shares, extraction = self.plates.network_shares(), self.plates.extraction()
+        for index, sensor in enumerate(self.sensors):
+            sensor.share = float(shares[index])
+            sensor.extraction = float(extraction[index])
+            sensor.probe_power_w = probe_w * sensor.share / sensor.truth.weight
             sensor.local_oscillator_w = local_oscillator_w
+
+    def local_oscillator_w(self) -> float:
+        """Return the power of the local oscillators in front of their shutter, in W each."""
+        return self._local_oscillator_w * self.room.light * self.plates.dimmed("local_oscillator_power")
+
+    def pump_w(self) -> float:
+        """Return the power of the pump in front of its shutter, in W."""
+        return self.truth.pump_power_w * self.room.light * self.plates.dimmed("pump_power")
 
 
 class AnalyzerInput:

@@ -82,6 +82,16 @@ class Truth:
     crystal_edge_rad: float = 0.0  # phase between pump and seed at the cut end of the crystal
     thermal_m_per_k: float = 0.0  # how the source cavity grows with the temperature of the crystal
     cold: bool = False  # the best temperature is for the night to find: no file says it
+    pump_threshold_w: float = 0.03  # pump power at which the source would oscillate, at the best double resonance
+
+    def plate_zero_deg(self, plate: str) -> float:
+        """Return the angle of the mount at which the axis of a wave plate is that of its beam splitter, in degrees."""
+        return float(generator(self.seed, f"wave plate {plate}").uniform(20.0, 60.0))
+
+    @property
+    def pump_power_w(self) -> float:
+        """The pump power where the table was aligned, in W."""
+        return self.pump**2 * self.pump_threshold_w
 
     def double_resonances(self) -> tuple[DoubleResonance, ...]:
         """Return the double resonances of the source that its oven reaches, upwards."""
@@ -132,6 +142,8 @@ def draw_truth(
         private_jitter_rad=PRIVATE_JITTER_RAD if jitter else 0.0,
         extra_transmission=EXTRA_TRANSMISSION if scenario is Scenario.LOSS else 1.0,
         modulator_volts_per_pi=5.0 * (1 + rng.normal(0, 0.03)),
+        pump_threshold_w=generator(seed, "pump threshold").uniform(0.025, 0.035),
+        source_efficiency=0.885 + generator(seed, "source efficiency").normal(0.0, 0.005),
     )
     return _as_it_was_left(truth, generator(seed, "cold start")) if cold else truth
 
@@ -183,7 +195,7 @@ def _draw_sensor(rng: np.random.Generator, f0_hz: float, count: int, delay_s: fl
         gamma_hz=41.0 * (1 + rng.normal(0.0, 0.01)),
         peak_to_shot=5.0 * (1 + rng.normal(0.0, 0.015)),
         weight=1.0 / count,
-        propagation_efficiency=0.92 + rng.normal(0.0, 0.003),
+        propagation_efficiency=0.92 + rng.normal(0.0, 0.005),
         visibility=0.951 + rng.normal(0.0, 0.002),
         detector_gain=1 + rng.normal(0.0, 0.02),
         delay_s=delay_s,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,23 @@ ABOUT = "What is true of the simulated table of this run. Nothing that measures 
 
 @dataclass(frozen=True)
 class TruthFile:
-    """What is kept. `happened` is None while the run goes on, and stays so when its process dies."""
+    """What is kept. `happened` is None while the run goes on, and stays so when its process dies; `plates_deg` is where
+    the mounts of the wave plates were when it was written."""
 
     truth: Truth
     design: Design
     disturbances: tuple[Mapping[str, object], ...]
     happened: tuple[Happening, ...] | None
+    plates_deg: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, station: StationFile, truth: Truth, happened: Sequence[Happening] | None) -> TruthFile:
+    def of(
+        cls,
+        station: StationFile,
+        truth: Truth,
+        happened: Sequence[Happening] | None,
+        plates_deg: Mapping[str, float] | None = None,
+    ) -> TruthFile:
         """Return what is to be kept of a run on the simulated table of `station`."""
         backend = station.backend
         switched_on = backend.disturbances if isinstance(backend, SimulatedBackend) else ()
@@ -41,6 +49,7 @@ class TruthFile:
             design_of(station),
             tuple(disturbance.model_dump(mode="json") for disturbance in switched_on),
             None if happened is None else tuple(happened),
+            plates_deg or {},
         )
 
     def to_bytes(self) -> bytes:
@@ -51,6 +60,7 @@ class TruthFile:
             "truth": self.truth.to_json(),
             "design": asdict(self.design),
             "disturbances": list(self.disturbances),
+            "plates_deg": dict(self.plates_deg),
             "happened": None if self.happened is None else [asdict(happening) for happening in self.happened],
         }
         return json.dumps(content, indent=1, allow_nan=False).encode()
@@ -67,6 +77,7 @@ class TruthFile:
             Design(**_tuples(content["design"])),
             tuple(content["disturbances"]),
             None if happened is None else tuple(Happening(**happening) for happening in happened),
+            {name: float(angle) for name, angle in content.get("plates_deg", {}).items()},
         )
 
 

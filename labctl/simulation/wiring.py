@@ -14,7 +14,7 @@ from labctl.errors import ConfigurationError
 from labctl.simulation.analog_servo import AnalogServo
 from labctl.simulation.board_ports import BoardPins, BoardSlowInputs
 from labctl.simulation.converters import LoopConverters
-from labctl.simulation.design import truth_of
+from labctl.simulation.design import design_of, truth_of
 from labctl.simulation.instruments.agilent_33500 import Simulated33500
 from labctl.simulation.instruments.keysight_x_series import SimulatedXSeries
 from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
@@ -32,6 +32,7 @@ from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
 from labctl.simulation.instruments.thorlabs_pm100 import SimulatedPM100
 from labctl.simulation.instruments.thorlabs_ted4015 import SimulatedTED4015
 from labctl.simulation.loop_records import LoopRecords
+from labctl.simulation.pick_off import picked_off
 from labctl.simulation.piezo import CAVITY_STACK, MIRROR_STACK, PiezoChannel
 from labctl.simulation.ports import FastInputs, GeneratorPort, PiezoPort
 from labctl.simulation.sensor_plant import LightOnDetector, SensorPlant
@@ -70,8 +71,10 @@ class _Wiring:
         self._piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.servo_loops}
         cavities = [name for name, loop in station.loops.items() if isinstance(loop, CavityLoop)]
         self._piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in (*cavities, *station.piezos)}
-        self.table = SimulatedTable(truth_of(station), _light(station), self._piezos, gain, backend.disturbances)
-        self._probe_w = _light(station).probe_power_w
+        self._plates = {name: WavePlate() for name in station.rotators}
+        self.table = SimulatedTable(
+            truth_of(station), _light(station), self._piezos, gain, backend.disturbances, self._plates
+        )
         self._servos = {
             "opa_length": self.table.source.length_servo,
             "pump_phase": self.table.source.phase_servo,
@@ -87,8 +90,7 @@ class _Wiring:
         for name in station.gauges:
             chamber = self.table.chambers[name] = Chamber(generator(self._seed, f"gauge {name}"), TICK_S)
             self.table.attach(chamber)
-        self.table.wave_plates |= {name: WavePlate() for name in station.rotators}
-        self.table.tones |= {name: TonePort() for name in station.tones}
+        self.table.tones |= {name: TonePort(self.table.now) for name in station.tones}
         self._pins = {name: BoardPins(self._pins_changed) for name in station.instruments}
         self._records = SharedRecords(self.table.detectors, len(self.table.sensors))
         self._trigger_cables = [TriggerCable() for _ in (station.digitizer.chain if station.digitizer else ())]
@@ -179,7 +181,7 @@ class _Wiring:
         plates = {address: WavePlate() for address in self._station.instruments[name].addresses}
         for key, rotator in self._station.rotators.items():
             if rotator.instrument == name:
-                plates[rotator.address] = self.table.wave_plates[key]
+                plates[rotator.address] = self._plates[key]
         return SimulatedELL14Bus(self.table, plates, self.rng(name))
 
     def tunable_laser(self, name: str) -> WireInstrument:
@@ -193,8 +195,13 @@ class _Wiring:
     def power_meter(self, name: str) -> WireInstrument:
         light = self._station.light
         assert light is not None  # a simulated table needs it
-        probe = MeteredLight(self._first_probe_w, light.wavelength, self.rng(name))
-        return SimulatedPM100(self.table, probe, model=self._station.instruments[name].model)
+        place = next((key for key, meter in self._station.power_meters.items() if meter.instrument == name), "")
+        watts, wavelength_m = {
+            "pump": (self.table.pump_w, 0.5 * light.wavelength),
+            "local_oscillator": (picked_off(self.table.local_oscillator_w, self._seed), light.wavelength),
+        }.get(place, (self._first_probe_w, light.wavelength))
+        metered = MeteredLight(watts, wavelength_m, self.rng(name))
+        return SimulatedPM100(self.table, metered, model=self._station.instruments[name].model)
 
     def _first_probe_w(self) -> float:
         return self.table.sensors[0].probe_power_w if self.table.sensors else 0.0
@@ -278,7 +285,7 @@ class _Wiring:
             return source.seed_monitor_volts
         if name.startswith("cavity"):
             sensor = self.table.sensors[int(name.removeprefix("cavity")) - 1]
-            return lambda: sensor.cavity.transmission_volts(sensor.probe_power_w / self._probe_w)
+            return lambda: sensor.cavity.transmission_volts(self.table.cavity_light(sensor))
         if name.startswith("lo"):
             return self.table.sensors[int(name.removeprefix("lo")) - 1].dc_volts
         return self._converters.monitor_signal(name)
@@ -299,16 +306,13 @@ class _Wiring:
 
 
 def _light(station: StationFile) -> LightOnDetector:
-    if station.light is None or station.detectors is None:
-        raise ConfigurationError(
-            "The simulated table needs [light] and [detectors].", remedy="Add both tables to the station file."
-        )
+    design = design_of(station)
     return LightOnDetector(
-        probe_power_w=station.light.probe_power,
-        local_oscillator_w=station.light.local_oscillator_power,
-        responsivity_a_per_w=station.detectors.responsivity,
-        dc_volts_per_ampere=station.detectors.dc_volts_per_ampere,
-        quantum_efficiency=station.detectors.quantum_efficiency.value,
+        probe_power_w=design.probe_power_w,
+        local_oscillator_w=design.local_oscillator_w,
+        responsivity_a_per_w=design.responsivity_a_per_w,
+        dc_volts_per_ampere=design.dc_volts_per_ampere,
+        quantum_efficiency=design.quantum_efficiency,
     )
 
 

@@ -13,15 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labctl.physics import homodyne, opa
+from labctl.physics.constants import BOLTZMANN_J_PER_K, PLANCK_J_S
 from labctl.physics.shared_state import SharedState, shared_state
 from labctl.simulation import crystal, source_plant
 from labctl.simulation.design import Design
 from labctl.simulation.detector_electronics import dark_shape
 from labctl.simulation.loop_shape import MIRROR_PIEZO, LoopShape
 from labctl.simulation.ports import ServoSettings
-from labctl.simulation.truth import TILT_OF_VISIBILITY_RAD, SensorTruth, Truth
+from labctl.simulation.truth import TILT_OF_VISIBILITY_RAD, SensorTruth, Truth, generator
 
 FloatArray = NDArray[np.float64]
+
+MEMBRANE_TEMPERATURE_K = (300.0, 1.0)
+"""Mean and rms of the tables that there are, as station files have it."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,31 @@ class WorkingPoint:
     def seen_of_motion(self) -> FloatArray:
         """Return what the phase noise of each local oscillator leaves of the peak of its membrane, a share of 1."""
         return np.asarray(0.5 * (1.0 + np.exp(-2.0 * self.private_jitter_rad() ** 2)))
+
+    def membrane_temperature_k(self) -> float:
+        """Return the temperature of the membranes in K: drawn from what a station file knows of it."""
+        return float(generator(self.truth.seed, "membrane temperature").normal(*MEMBRANE_TEMPERATURE_K))
+
+    def thermal_phase_variance(self) -> FloatArray:
+        """Return the phase variance in rad^2 that the main mode of each membrane gives the probe, its cavity on
+        resonance: the area A S_shot pi Gamma / 2 of its line over the square of the fringe's slope."""
+        design, each = self.design, self.sensors
+        peak = np.array([sensor.peak_to_shot for sensor in each])
+        gamma_hz = np.array([sensor.gamma_hz for sensor in each])
+        shot = homodyne.shot_noise_a2_per_hz(design.responsivity_a_per_w, design.local_oscillator_w)
+        slope_a = homodyne.fringe_amplitude_a(
+            design.responsivity_a_per_w,
+            design.local_oscillator_w,
+            design.probe_power_w,
+            np.array([sensor.visibility for sensor in each]),
+        )
+        return np.asarray(0.5 * np.pi * peak * gamma_hz * shot / slope_a**2)
+
+    def g0_over_kappa(self) -> FloatArray:
+        """Return g0 / kappa of each sensor as probed: 4 g0 / kappa = (<phi^2> / 2 n_th)^1/2, n_th = kB T / h f0."""
+        f0_hz = np.array([sensor.f0_hz for sensor in self.sensors])
+        occupation = BOLTZMANN_J_PER_K * self.membrane_temperature_k() / (PLANCK_J_S * f0_hz)
+        return np.asarray(0.25 * np.sqrt(self.thermal_phase_variance() / (2.0 * occupation)))
 
     def records(self, frequency_hz: FloatArray) -> NDArray[np.complex128]:
         """Return the covariance matrix of the records, delays and all, averaged over the frequencies; (M, M)."""

@@ -57,6 +57,14 @@ class RfSwitch(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SlowRecord:
+    """Volts of all detectors (detectors, samples) sampled together at `sample_rate_hz`, aliases and all."""
+
+    volts: NDArray[np.float64]
+    sample_rate_hz: float
+
+
 class Digitizer(Protocol):
     """A digitizer that samples all detectors at once."""
 
@@ -67,6 +75,12 @@ class Digitizer(Protocol):
 
     def record(self) -> NDArray[np.float64]:
         """Return one record in volts, shape (detectors, samples), all rows sampled together."""
+        ...
+
+    def undersample(self, frequency_hz: float, seconds: float, begun: Callable[[], None]) -> SlowRecord:
+        """Return a record of at least `seconds` s at a lower rate and without the filter of one, in which
+        `frequency_hz` is an alias clear of its mirror image; noise of the whole band folds into it. `begun` is called
+        as soon as the record has begun."""
         ...
 
 

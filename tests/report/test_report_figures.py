@@ -16,11 +16,12 @@ from report_runs import FLOOR, GAMMA_HZ, JOINT, JOINT_BEST, PEAK, Night, results
 from labctl.errors import AnalysisRefused
 from labctl.physics.line_shape import filtered_lorentzian
 from labctl.report.contents import RunContents, read_run
-from labctl.report.drawing import VERMILLION, as_data_uri, house_style, label_text
+from labctl.report.drawing import BLACK, VERMILLION, as_data_uri, house_style, label_text
 from labctl.report.figure_joint import draw_hardware_sum
+from labctl.report.figure_noise import draw_noise
 from labctl.report.figure_records import draw_records
 from labctl.report.figure_reductions import draw_reductions
-from labctl.report.figure_sensors import draw_sensors, sensor_spectra
+from labctl.report.figure_sensors import sensor_spectra
 from labctl.report.figure_timeline import draw_timeline
 from labctl.report.figures import draw_all
 from labctl.report.published import published_quantities
@@ -45,14 +46,16 @@ def words(axes: Axes) -> str:
 def test_sensors_show_data_fit_and_reference(run: RunContents) -> None:
     spectra, reasons = sensor_spectra(run)
     assert reasons == "" and [spectrum.number for spectrum in spectra] == [1, 2, 3, 4]
-    sketch = draw_sensors(run, spectra)
+    sketch = draw_noise(run, spectra, "", joint=False)
     upper, lower = sketch.figure.axes[:2]
     assert upper.get_ylabel() == "noise / shot (dB)" and lower.get_ylabel() == "residual (σ)"
     assert lower.get_xlabel() == "frequency − f₀ (Hz)"
-    assert "Sensor 1" in words(upper) and "shot noise" in words(upper) and "fitted mode" in words(upper)
-    measured, reference, fitted = upper.lines
-    assert set(reference.get_ydata()) == {0.0}
-    assert {line.get_linestyle() for line in (reference, fitted)} != {"-"}
+    assert "(a) sensor 1" in words(upper)
+    (key,) = sketch.figure.legends
+    assert [text.get_text() for text in key.get_texts()] == ["measured", "shot noise", "fitted mode"]
+    reference, measured, fitted = upper.lines
+    assert np.mean(np.asarray(reference.get_ydata())) == pytest.approx(0.0, abs=0.02)
+    assert fitted.get_linestyle() != "-" and to_hex(reference.get_color()) == BLACK
     peak = 10 * np.log10(FLOOR + PEAK * filtered_lorentzian(np.zeros(1), 0.0, GAMMA_HZ, 10.0)[0])
     assert np.max(fitted.get_ydata()) == pytest.approx(peak, abs=0.1)
     beside = np.abs(np.asarray(measured.get_xdata())) > 700.0
@@ -62,7 +65,9 @@ def test_sensors_show_data_fit_and_reference(run: RunContents) -> None:
 def test_residuals_scatter_by_one_sigma(run: RunContents) -> None:
     """401 points, independent in the test data: their rms is 1 within 4 %, here held to 5 standard deviations."""
     spectra, _ = sensor_spectra(run)
-    residual = np.asarray(draw_sensors(run, spectra[:1]).figure.axes[1].lines[1].get_ydata(), dtype=float)
+    residual = np.asarray(
+        draw_noise(run, spectra[:1], "", joint=False).figure.axes[1].lines[1].get_ydata(), dtype=float
+    )
     assert np.sqrt(np.mean(residual**2)) == pytest.approx(1.0, abs=0.18)
 
 
@@ -70,8 +75,8 @@ def test_a_sensor_without_a_fit_is_drawn_without_one(tmp_path: Path) -> None:
     kept = [result for result in results(4) if result.name != "sensor1.gamma_hz"]
     run = read_run(write_night(tmp_path / "runs", "unfitted", Night(results=False, extra_results=kept)))
     spectra, _ = sensor_spectra(run)
-    upper, lower = draw_sensors(run, spectra[:1]).figure.axes
-    assert "no fit in this run" in words(lower) and "fitted mode" not in words(upper)
+    upper, lower = draw_noise(run, spectra[:1], "", joint=False).figure.axes
+    assert "no fit in this run" in words(lower) and len(upper.lines) == 2
 
 
 def test_a_damaged_trace_costs_only_its_own_panel(tmp_path: Path) -> None:
@@ -82,16 +87,24 @@ def test_a_damaged_trace_costs_only_its_own_panel(tmp_path: Path) -> None:
     assert "Sensor 2: Trace sensor2.shot does not say how it was taken" in reasons
 
 
-def test_hardware_sum_has_signal_shot_dark_and_crossings(run: RunContents) -> None:
+def test_hardware_sum_has_signal_shot_and_dark(run: RunContents) -> None:
     sketch = draw_hardware_sum(run)
-    top, *crossings = sketch.figure.axes
+    (top,) = sketch.figure.axes
     assert top.get_ylabel() == "power in 11 Hz (dBm)" and top.get_xlabel() == "frequency (MHz)"
     means = [float(np.mean(line.get_ydata())) for line in top.lines]
     assert means == pytest.approx([-80 + 10 * np.log10(JOINT + 0.01), -80 + 10 * np.log10(1.01), -100.0], abs=0.05)
     assert {line.get_linestyle() for line in top.lines} == {"-", "--"}
     for label in ("signal", "shot noise", "dark noise"):
         assert label in words(top)
-    assert [words(axes).splitlines()[0] for axes in crossings] == [f"at sensor {n}" for n in (1, 2, 3, 4)]
+
+
+def test_the_sum_is_shown_across_every_resonance(run: RunContents) -> None:
+    sketch = draw_noise(run, [], "", joint=True)
+    joint, *crossings = sketch.figure.axes
+    assert [words(axes).splitlines()[0] for axes in crossings] == [
+        f"({letter}) sum at sensor {n}" for letter, n in zip("bcde", (1, 2, 3, 4), strict=True)
+    ]
+    assert [text.get_text() for text in joint.get_legend().get_texts()][-1] == "hardware sum"
     for axes in crossings:
         assert np.nanmedian(axes.lines[0].get_ydata()) == pytest.approx(10 * np.log10(JOINT), abs=0.1)
         assert np.nanmax(axes.lines[0].get_ydata()) > 1.0
@@ -110,13 +123,15 @@ def test_hardware_sum_names_what_is_invalid(tmp_path: Path) -> None:
 
 def test_records_show_the_rephased_sum_below_the_plain_one(run: RunContents) -> None:
     sketch = draw_records(run)
-    upper, lower = sketch.figure.axes
+    (upper,) = sketch.figure.axes
+    lower = draw_noise(run, [], "", joint=True).figure.axes[0]
     assert lower.get_xlabel() == "frequency (MHz)"
     assert [axes.get_ylabel() for axes in (upper, lower)] == ["noise / shot (dB)"] * 2
     legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (upper, lower)]
     assert [text.split("\n")[0] for text in legends[0]] == [f"detector {n}" for n in (1, 2, 3, 4)]
-    assert [text.split("\n")[0] for text in legends[1]] == ["plain sum", "re-phased sum"]
-    plain, rephased = (np.median(line.get_ydata()) for line in lower.lines if len(line.get_xdata()) > 100)
+    assert [text.split("\n")[0] for text in legends[1]] == ["plain sum", "re-phased sum", "hardware sum"]
+    shot, plain, rephased = (np.median(line.get_ydata()) for line in lower.lines if len(line.get_xdata()) > 100)
+    assert shot == pytest.approx(0.0, abs=0.1)
     delays = np.exp(1j * np.linspace(-0.6, 0.6, 4)) / 2
     expected_plain = 1 + (JOINT_BEST - 1) * abs(delays.sum()) ** 2 / 4
     assert plain == pytest.approx(10 * np.log10(expected_plain), abs=0.15)

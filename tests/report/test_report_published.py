@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from report_runs import Night, write_night
+from whole_paper import whole_night
 
 from labctl.report.contents import read_run
 from labctl.report.origins import _PROCEDURES, why_missing, why_unmeasured
@@ -98,7 +99,8 @@ def test_the_file_of_published_values_is_consistent(nothing: Path) -> None:
         for row in quantity.rows:
             assert row.published is not None or row.model is not None
             assert row.published is None or row.published.sigma > 0.0 or not row.result_name
-    assert sum(not quantity.is_measured for quantity in quantities) >= 8
+    without = {quantity.name for quantity in quantities if not quantity.is_measured}
+    assert without == {"Thermal force noise, two-sided", "Vacuum", "Acquisition"}
 
 
 def test_the_published_values_say_what_the_model_gives(nothing: Path) -> None:
@@ -118,10 +120,38 @@ def test_the_published_values_say_what_the_model_gives(nothing: Path) -> None:
     assert efficiency is not None and efficiency.value == pytest.approx(0.92 * 0.99 * 0.95**2, abs=5e-4)
 
 
+def test_every_number_of_a_whole_night_stands_beside_the_published_one(tmp_path: Path) -> None:
+    run = read_run(write_night(tmp_path / "runs", "whole", whole_night()))
+    rows = rows_by_result(published_quantities(run))
+    measured = {name for name, row in rows.items() if row.measured}
+    assert {"network.stage2_tap", "advantage.m3_percent", "advantage.m4_rmse_separable", "sensor4.g0_hz"} <= measured
+    coherent = rows["sensor1.force_coherent_on"]  # stored in N/sqrt(Hz), printed in fN
+    assert coherent.measured == "6.70\u00a0±\u00a00.05\u00a0fN/√Hz"
+    assert coherent.from_published is not None and abs(coherent.from_published.sigmas) < 1e-6
+    linewidth = rows["sensor2.kappa_hz"]
+    assert linewidth.published is not None and linewidth.published.text == "60\u00a0GHz"
+    assert linewidth.measured == "59.00\u00a0±\u00a00.05\u00a0GHz"
+
+
+def test_a_limit_judges_in_place_of_the_printed_number(tmp_path: Path) -> None:
+    run = read_run(write_night(tmp_path / "runs", "whole", whole_night()))  # 1.2, 2.4, 3.6, 4.8 %
+    rows = rows_by_result(published_quantities(run))
+    found = [rows[f"sensor{n}.inconsistency"].from_published for n in (1, 4)]
+    assert [one.text for one in found if one] == ["within 3\u00a0%", "beyond 3\u00a0%"]
+    assert rows["sensor1.inconsistency"].measured == "1.20\u00a0±\u00a00.20\u00a0%"  # stored as a share of 1
+
+
+def test_sensors_without_a_measurement_share_a_line(tmp_path: Path) -> None:
+    run = read_run(with_results(tmp_path))
+    shown = {quantity.name: quantity.shown_rows for quantity in published_quantities(run)}
+    assert [row.label for row in shown["Cavity linewidth κ"]] == ["each\u00a0sensor"]
+    assert len(shown["Resonance frequency"]) == 4  # each has a printed number of its own
+
+
 def test_reasons_name_the_step(tmp_path: Path) -> None:
     run = read_run(with_results(tmp_path))
     assert why_missing("sensor3.f0_hz", run) == "step individual_spectrum.3 was done without giving it"
-    assert why_missing("sensor3.colour", run) == "no procedure measures it"
+    assert why_missing("sensor3.colour", run) == "no step of the run gives it"
     assert why_unmeasured("ringdown", run) == "no step of the run is a ringdown"
 
 

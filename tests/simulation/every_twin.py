@@ -83,6 +83,9 @@ class Mount:
     def set_angle(self, angle_deg: float) -> None:
         self.angle_deg = angle_deg
 
+    def left_at_deg(self) -> float | None:
+        return None
+
 
 class Inputs:
     """Fast and slow inputs at zero."""

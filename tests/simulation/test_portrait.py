@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from ideal_table import NOMINAL_F0_HZ, locked_table, station_at, truth_of
+from ideal_table import LIGHT, NOMINAL_F0_HZ, locked_table, station_at, truth_of
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,7 +45,14 @@ def station_with(count: int, seed: int = 1, scenario: str = "delays") -> Station
 
 
 def point_of(truth: Truth) -> WorkingPoint:
-    return WorkingPoint(truth, replace(design_of(station_at(truth.seed)), oven_target_c=truth.best_temperature_c))
+    design = replace(
+        design_of(station_at(truth.seed)),
+        oven_target_c=truth.best_temperature_c,
+        probe_power_w=LIGHT.probe_power_w,
+        local_oscillator_w=LIGHT.local_oscillator_w,
+        quantum_efficiency=LIGHT.quantum_efficiency,
+    )
+    return WorkingPoint(truth, design)
 
 
 def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:

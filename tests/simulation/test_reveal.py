@@ -26,7 +26,7 @@ def nominal(scenario: str, count: int = 4) -> Truth:
     drawn = truth_of(scenario, count=count)
     pairs = zip(NOMINAL_F0_HZ, drawn.sensors, strict=False)
     sensors = tuple(nominal_sensor(f0, count, delay_s=sensor.delay_s) for f0, sensor in pairs)
-    return replace(drawn, sensors=sensors, best_temperature_c=35.0)
+    return replace(drawn, sensors=sensors, best_temperature_c=35.0, source_efficiency=0.885)
 
 
 def revealed(
@@ -37,7 +37,12 @@ def revealed(
 ) -> Revelation:
     design = design_of(station_at(1))
     count = len(truth.sensors)
-    design = replace(design, unity_gain_hz=design.unity_gain_hz[:count], quadratures=design.quadratures[:count])
+    design = replace(
+        design,
+        unity_gain_hz=design.unity_gain_hz[:count],
+        quadratures=design.quadratures[:count],
+        quantum_efficiency=0.99,
+    )
     (folder / TRUTH_FILE).write_bytes(TruthFile(truth, design, disturbances, happened).to_bytes())
     return reveal(folder)
 
@@ -113,3 +118,34 @@ def test_disturbances_and_what_happened_are_told(tmp_path: Path) -> None:
     assert "No disturbance was switched on." in quiet and not any("What happened" in remark for remark in quiet)
     cut_off = revealed(tmp_path, truth_of("ideal"), (), None).remarks
     assert any("did not come to its end" in remark for remark in cut_off)
+
+
+def test_the_split_of_what_the_sum_loses_names_the_scenario(tmp_path: Path) -> None:
+    for scenario in ("ideal", "delays", "jitter", "loss"):
+        numbers = by_name(revealed(tmp_path, nominal(scenario)))
+        lost = {cause: numbers[f"joint.lost_to_{cause}_db"].value for cause in ("delays", "jitter", "loss")}
+        for cause, decibels in lost.items():
+            assert (decibels > 0.5) == (cause == scenario) and decibels > -1e-9
+
+
+def test_plates_are_taken_as_they_ended(tmp_path: Path) -> None:
+    truth = nominal("ideal")
+    zero_deg = {stage: truth.plate_zero_deg(f"network{stage}") for stage in (1, 2, 3)}
+    ended = {f"network{stage}": zero_deg[stage] + 22.5 for stage in (1, 2, 3)}  # each takes half of what is left
+    design = replace(design_of(station_at(1)), quantum_efficiency=0.99)
+    (tmp_path / TRUTH_FILE).write_bytes(TruthFile(truth, design, (), (), ended).to_bytes())
+    numbers = by_name(reveal(tmp_path))
+    weights = [numbers[f"sensor{n}.weight"].value for n in range(1, 5)]
+    assert sum(weights) == pytest.approx(1.0)
+    assert weights == pytest.approx([0.5, 0.25, 0.125, 0.125], abs=0.005)
+    assert numbers["network.stage2_zero_deg"].value == pytest.approx(zero_deg[2])
+    assert numbers["sensor1.individual_db"].value < numbers["sensor4.individual_db"].value - 0.5
+
+
+def test_force_and_cavity_of_the_nominal_sensor(tmp_path: Path) -> None:
+    numbers = by_name(revealed(tmp_path, nominal("ideal")))
+    assert numbers["sensor1.fsr_hz"].value == pytest.approx(299.8e9, rel=2e-3)
+    assert numbers["sensor1.kappa_hz"].value == pytest.approx(58.9e9, rel=5e-3)
+    assert numbers["sensor1.force_coherent_on"].value == pytest.approx(6.6e-15, rel=0.02)  # A 5, Gamma 41 Hz
+    ratio = numbers["sensor1.force_entangled_off"].value / numbers["sensor1.force_coherent_off"].value
+    assert 20.0 * math.log10(ratio) == pytest.approx(-4.69, abs=0.1)

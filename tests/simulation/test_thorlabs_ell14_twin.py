@@ -36,6 +36,9 @@ class Mount:
     def set_angle(self, angle_deg: float) -> None:
         self.angles.append(angle_deg)
 
+    def left_at_deg(self) -> float | None:
+        return None
+
     @property
     def angle_deg(self) -> float:
         return self.angles[-1] % 360

@@ -26,7 +26,14 @@ def decibels(ratio: float | NDArray[np.float64]) -> NDArray[np.float64]:
 
 def point_of(truth: Truth) -> WorkingPoint:
     """Return the working point of a table whose crystal is where it is best."""
-    return WorkingPoint(truth, replace(design_of(station_at(truth.seed)), oven_target_c=truth.best_temperature_c))
+    design = replace(
+        design_of(station_at(truth.seed)),
+        oven_target_c=truth.best_temperature_c,
+        probe_power_w=LIGHT.probe_power_w,
+        local_oscillator_w=LIGHT.local_oscillator_w,
+        quantum_efficiency=LIGHT.quantum_efficiency,
+    )
+    return WorkingPoint(truth, design)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +99,7 @@ def test_a_detector_at_the_other_quadrature_turns_its_sign_in_the_plain_sum_alon
 
 
 def test_a_crystal_beside_its_best_temperature_squeezes_less() -> None:
-    truth = truth_of("ideal", seed=4)
+    truth = replace(truth_of("ideal", seed=4), source_efficiency=0.885)
     design = design_of(station_at(4))
     best = WorkingPoint(truth, replace(design, oven_target_c=truth.best_temperature_c)).source()[0]
     assert WorkingPoint(truth, replace(design, oven_target_c=None)).source()[0] == best

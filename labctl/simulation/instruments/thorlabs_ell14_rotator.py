@@ -79,7 +79,8 @@ class Fault(Exception):
 
 
 class RotatorUnit:
-    """One mount at `address`. It wakes up at a random angle and calls it 0; home it to know where it is."""
+    """One mount at `address`. It wakes up where it is, at a random angle if nobody left it anywhere, and calls that 0; home it to
+    know where it is."""
 
     def __init__(
         self,
@@ -98,7 +99,9 @@ class RotatorUnit:
         self._imperfections = imperfections
         self.stuck = False
         self.busy = False
-        self._origin_deg = float(rng.uniform(0.0, DEGREES_PER_REVOLUTION))
+        anywhere_deg = float(rng.uniform(0.0, DEGREES_PER_REVOLUTION))
+        left_at_deg = port.left_at_deg()
+        self._origin_deg = anywhere_deg if left_at_deg is None else left_at_deg
         self._angle_deg = self._origin_deg
         self._count = 0
         self._turn: Turn | None = None

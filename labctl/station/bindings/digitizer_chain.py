@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,9 @@ from drivers.redpitaya.chain import CHAIN_TRIGGER
 from drivers.redpitaya.stemlab import RedPitaya
 from labctl.errors import BadReply
 from labctl.station.bindings.radio_frequency import FILL_POLLS, RAW_RATE_HZ, RECORD_SAMPLES
+from labctl.station.bindings.undersampling import undersampling, without_averaging
 from labctl.station.clock import Clock
+from labctl.station.roles import SlowRecord
 
 TRIGGER_HOLDOFF_S = 1e-5
 """Of the cable's edges: shorter than any record, so that no trigger is missed after the one before."""
@@ -58,23 +60,40 @@ class ChainedDigitizer:
 
         Raises `BadReply` that names the board whose buffer never fills.
         """
+        return self._taken(self._decimation, lambda: None)
+
+    def undersample(self, frequency_hz: float, seconds: float, begun: Callable[[], None]) -> SlowRecord:
+        """Take and return one record of at least `seconds` s without the averaging, see `Digitizer`; it is switched on
+        again afterwards.
+
+        Raises `LimitError` where no record is that long, `BadReply` that names the board whose buffer never fills.
+        """
+        decimation = undersampling(frequency_hz, seconds, RAW_RATE_HZ, RECORD_SAMPLES)
+        with without_averaging([board.driver for board in self._boards]):
+            return SlowRecord(self._taken(decimation, begun), RAW_RATE_HZ / decimation)
+
+    def _taken(self, decimation: int, begun: Callable[[], None]) -> NDArray[np.float64]:
         first, *others = self._boards
         for board in others:
-            board.driver.arm(self._decimation, CHAIN_TRIGGER)
-        first.driver.arm(self._decimation, "NOW")
-        self._wait_for(first, "Restart its SCPI server.")
+            board.driver.arm(decimation, CHAIN_TRIGGER)
+        first.driver.arm(decimation, "NOW")
+        begun()
+        record_s = RECORD_SAMPLES * decimation / RAW_RATE_HZ
+        self._wait_for(first, record_s, "Restart its SCPI server.")
         for board in others:
-            self._wait_for(board, "Look at the chain's cable to this board: it was armed and no trigger came.")
+            self._wait_for(
+                board, record_s, "Look at the chain's cable to this board: it was armed and no trigger came."
+            )
         record = np.empty((sum(len(board.rows) for board in self._boards), RECORD_SAMPLES))
         for board in self._boards:
             record[list(board.rows)] = board.driver.read_records(list(board.rows.values()), RECORD_SAMPLES)
         return record
 
-    def _wait_for(self, board: BoardInputs, remedy: str) -> None:
+    def _wait_for(self, board: BoardInputs, record_s: float, remedy: str) -> None:
         for _ in range(FILL_POLLS):
             if board.driver.is_filled():
                 return
-            self._clock.sleep(RECORD_SAMPLES / self.sample_rate_hz)
+            self._clock.sleep(record_s)
         raise BadReply(board.driver.name, "never filled its buffer", command="ACQ:TRig:FILL?", remedy=remedy)
 
 

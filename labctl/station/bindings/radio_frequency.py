@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from drivers.redpitaya.stemlab import RedPitaya
 from drivers.sweep import SweepSettings
 from labctl.errors import BadReply, LimitError
+from labctl.station.bindings.undersampling import undersampling, without_averaging
 from labctl.station.clock import Clock
-from labctl.station.roles import SpectrumAnalyzer
+from labctl.station.roles import SlowRecord, SpectrumAnalyzer
 
 RAW_RATE_HZ = 125e6
 RECORD_SAMPLES = 16384
@@ -123,10 +124,26 @@ class BoundDigitizer:
         Raises `BadReply` if the buffer never fills.
         """
         self._driver.arm(self._decimation, "NOW")
+        return self._filled(RECORD_SAMPLES / self.sample_rate_hz)
+
+    def undersample(self, frequency_hz: float, seconds: float, begun: Callable[[], None]) -> SlowRecord:
+        """Take and return one record of at least `seconds` s without the averaging, see `Digitizer`; it is switched on
+        again afterwards.
+
+        Raises `LimitError` where no record is that long, `BadReply` if the buffer never fills.
+        """
+        decimation = undersampling(frequency_hz, seconds, RAW_RATE_HZ, RECORD_SAMPLES)
+        rate_hz = RAW_RATE_HZ / decimation
+        with without_averaging([self._driver]):
+            self._driver.arm(decimation, "NOW")
+            begun()
+            return SlowRecord(self._filled(RECORD_SAMPLES / rate_hz), rate_hz)
+
+    def _filled(self, record_s: float) -> NDArray[np.float64]:
         for _ in range(FILL_POLLS):
             if self._driver.is_filled():
                 return self._driver.read_records(self._inputs, RECORD_SAMPLES)
-            self._clock.sleep(RECORD_SAMPLES / self.sample_rate_hz)
+            self._clock.sleep(record_s)
         raise BadReply(
             self._driver.name, "never filled its buffer", command="ACQ:TRig:FILL?", remedy="Restart its SCPI server."
         )

@@ -1,0 +1,64 @@
+"""Cross-spectral matrices from the digitizer in a band: taken record by record, kept as traces."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from labctl.estimation.cross_spectrum import CrossSpectrum, CrossSpectrumAccumulator
+from labctl.locks.loop import Verdict
+from labctl.locks.watch import LockWatch
+from labctl.spectra.trace import Band
+from labctl.store.records import TraceRecord
+from procedures.base import LabProcedure
+from procedures.traces import Share
+
+FEWEST_RECORDS: Final = 10
+
+
+def take_matrix(
+    procedure: LabProcedure, records: int, band: Band, share: Share, watch: LockWatch | None = None
+) -> CrossSpectrum:
+    """Return the mean matrix of `records` records of all detectors, or of those before a lock was lost."""
+    digitizer = procedure.on_bench.station.digitizer
+    record = digitizer.record()
+    accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
+    accumulator.add(record)
+    for done in range(1, records):
+        procedure.check_stop()
+        if watch is not None and not watch.still_good():
+            break
+        accumulator.add(digitizer.record())
+        procedure.on_bench.clock.sleep(0.0)
+        procedure.progress(share.start + (share.end - share.start) * (done + 1) / records)
+    return accumulator.result()
+
+
+def keep_matrix(procedure: LabProcedure, name: str, matrix: CrossSpectrum, started_at: float, verdict: Verdict) -> None:
+    """Keep a matrix as the trace `name`."""
+    channels = matrix.csd.shape[1]
+    procedure.on_bench.record.add_trace(
+        TraceRecord(
+            name=name,
+            step=procedure.step_name,
+            axis_name="frequency",
+            axis_unit="Hz",
+            values_unit="V^2/Hz",
+            axis=matrix.frequency_hz,
+            values=np.ascontiguousarray(matrix.csd.reshape(-1, channels * channels).T),
+            conventions={
+                "rows": "cross-spectral matrix C_jk, row j * M + k",
+                "channels": channels,
+                "effective_averages": matrix.averages,
+                "enbw_hz": matrix.enbw_hz,
+                "window": "hann",
+                "averaging": "power",
+                "sidedness": "one-sided",
+            },
+            valid=verdict.locked,
+            invalid_reason=verdict.reason,
+            started_at=started_at,
+            ended_at=procedure.on_bench.clock.now(),
+        )
+    )

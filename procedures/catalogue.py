@@ -11,6 +11,7 @@ from procedures.audit_signs import AuditSigns
 from procedures.base import LabProcedure
 from procedures.cavity_length import CavityLength
 from procedures.detector_balance import MeasureDetectorBalance
+from procedures.extraction_efficiency import ExtractionEfficiency
 from procedures.force import ForceResolution
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
@@ -21,6 +22,8 @@ from procedures.lock_cavity import LockCavity
 from procedures.lock_homodyne import LockHomodyne
 from procedures.lock_source import LockSource
 from procedures.loop_noise import MeasureLoopNoise
+from procedures.network_scaling import NetworkScaling
+from procedures.network_weights import NetworkWeights
 from procedures.noise_floor import NoiseFloor
 from procedures.optomechanical_coupling import MeasureOptomechanicalCoupling
 from procedures.parametric_gain import ParametricGainAgainstPump
@@ -45,6 +48,8 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "align_sensor": AlignSensor,
     "lock_cavity": LockCavity,
     "cavity_length": CavityLength,
+    "network_weights": NetworkWeights,
+    "extraction_efficiency": ExtractionEfficiency,
     "lock_homodyne": LockHomodyne,
     "power_balance": PowerBalance,
     "loop_noise": MeasureLoopNoise,
@@ -55,6 +60,7 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "joint_spectrum_analyzer": JointSpectrumAnalyzer,
     "joint_spectrum_digitizer": JointSpectrumDigitizer,
     "source_squeezing": SourceSqueezing,
+    "network_scaling": NetworkScaling,
     "sum_diagnosis": SumDiagnosis,
     "force_resolution": ForceResolution,
     "uniformity": Uniformity,

@@ -76,7 +76,7 @@ def _readable(entry: dict[str, Any]) -> Step | None:
     if not isinstance(procedure, str) or procedure not in PROCEDURES or not isinstance(parameters, dict):
         return None
     known = parameters_of(PROCEDURES[procedure])
-    alone = {key: entry[key] for key in ("name", "procedure", "time_limit") if key in entry}
+    alone: dict[str, Any] = {key: entry[key] for key in ("name", "procedure", "time_limit") if key in entry}
     alone["parameters"] = {name: value for name, value in parameters.items() if name in known}
     try:
         return Recipe.model_validate({"title": "one step", "step": [alone]}).expand(1)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from labctl.configuration.recipe_file import Step
 from labctl.configuration.station_file import SimulatedBackend
 from labctl.errors import ConfigurationError
 from labctl.station.station import Station
-from labctl.store.records import StepState
+from labctl.store.records import AskedSetting, StepRecord, StepState
 from procedures.bench import MemoryRecord
 from procedures.execution import StopRequest
 from procedures.freshness import history_of, stale_steps
@@ -149,27 +149,42 @@ def _rehearsed(plan: Plan) -> dict[str, list[str]]:
     with table_in_use(file) as table, _overheard(table.bench.station, writes.note):
         bench = table.bench
         bench.known |= plan.known
-        record = MemoryRecord()
+        record = _Rehearsal()
         bench.record = record
-        queue = StepQueue([step for step in plan.steps if step.name not in plan.fresh | plan.left_out])
+        queue = StepQueue([step for step in plan.steps if step.name not in {*plan.fresh, *plan.left_out}])
         stop = StopRequest(bench.clock)
         RecipeRun(queue, bench, record, writes, stop, pause=plan.pause, budgets=plan.budgets).run()
     return writes.lines()
 
 
+@dataclass
+class _Rehearsal(MemoryRecord):
+    """A record of what is only rehearsed."""
+
+    def step(self, record: StepRecord) -> None:
+        pass
+
+    def keep_settings(self, asked: Sequence[AskedSetting]) -> None:
+        pass
+
+
 @contextmanager
 def _overheard(station: Station, note: Callable[[str, str, object], None]) -> Iterator[None]:
     """Tell `note` of every setting that a driver is asked for, in the block."""
-    before = {}
-    for name in station.file.instruments:
-        driver = station.driver(name)
-        before[name] = kept = driver.on_setting
+    before = {name: station.driver(name).on_setting for name in station.file.instruments}
 
-        def heard(setting: str, value: object, name: str = name, kept: Callable[..., None] = kept) -> None:
-            kept(setting, value)
+    def heard(name: str) -> Callable[[str, object], None]:
+        kept = before[name]
+
+        def hear(setting: str, value: object) -> None:
+            if kept is not None:
+                kept(setting, value)
             note(name, setting, value)
 
-        driver.on_setting = heard
+        return hear
+
+    for name in before:
+        station.driver(name).on_setting = heard(name)
     try:
         yield
     finally:

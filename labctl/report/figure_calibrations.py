@@ -36,7 +36,8 @@ MOST_POINTS, MOST_MARKED = 250, 60
 HZ_PER_GHZ = 1e9
 _CAPTION = (
     "One line or one set of points a sensor, in the colours of the key. Scans are over their own highest value. Grey, "
-    "dashed: what a straight law would be, noise in proportion to power, and the free decay with the fitted damping."
+    "dashed: what a straight law would be, noise without dark noise in proportion to power, and the free decay with "
+    "the fitted damping."
 )
 _Draw = Callable[[RunContents, Axes, Sequence[str], str, Plotted], str]
 
@@ -79,9 +80,10 @@ def _draw_taps(run: RunContents, axes: Axes, names: Sequence[str], title: str, p
     for name in names:
         trace = run.trace(name)
         tapped = _number(name) - 1
-        level = np.atleast_2d(np.asarray(trace.values, dtype=np.float64))[tapped]
-        _line(axes, trace.axis, level, tapped)
-        plotted.add(title, f"plate {tapped + 1}", trace.axis, level, ("deg", trace.values_unit))
+        order = np.argsort(trace.axis, kind="stable")
+        angle, level = trace.axis[order], np.atleast_2d(np.asarray(trace.values, dtype=np.float64))[tapped, order]
+        _line(axes, angle, level, tapped)
+        plotted.add(title, f"plate {tapped + 1}", angle, level, ("deg", trace.values_unit))
     axes.set_xlabel("angle of the plate (°)")
     axes.set_ylabel("light (V)")
     return f"{len(names)} plates."
@@ -89,10 +91,11 @@ def _draw_taps(run: RunContents, axes: Axes, names: Sequence[str], title: str, p
 
 def _draw_stage(run: RunContents, axes: Axes, names: Sequence[str], title: str, plotted: Plotted) -> str:
     trace = run.trace(names[0])
-    values = np.atleast_2d(np.asarray(trace.values, dtype=np.float64))
+    order = np.argsort(trace.axis, kind="stable")
+    angle, values = trace.axis[order], np.atleast_2d(np.asarray(trace.values, dtype=np.float64))[:, order]
     for row, level in enumerate(values):
-        _line(axes, trace.axis, level, row)
-        plotted.add(title, f"detector {row + 1}", trace.axis, level, ("deg", trace.values_unit))
+        _line(axes, angle, level, row)
+        plotted.add(title, f"detector {row + 1}", angle, level, ("deg", trace.values_unit))
     axes.set_xlabel("angle of the plate (°)")
     axes.set_ylabel(f"light ({trace.values_unit})")
     return f"{len(values)} detectors over {np.ptp(trace.axis):.0f} degrees."
@@ -139,8 +142,9 @@ def _draw_shot(run: RunContents, axes: Axes, names: Sequence[str], title: str, p
         trace = run.trace(name)
         values = np.atleast_2d(np.asarray(trace.values, dtype=np.float64))
         top = int(np.argmax(trace.axis))
-        noise = values[0] / values[0, top]
-        sigma = values[1] / values[0, top] if len(values) > 1 else np.full(len(noise), np.nan)
+        light = values[0] - float(trace.conventions.get("dark_v2_per_hz", 0.0))
+        noise = light / light[top]
+        sigma = values[1] / light[top] if len(values) > 1 else np.full(len(noise), np.nan)
         axes.errorbar(
             PER_MILLI * trace.axis,
             noise,

@@ -41,7 +41,7 @@ PANELS_PER_ROW = 4
 ROW_HEIGHT_IN = 2.7
 SENSORS_PER_FIGURE = 8
 KINDS = ("coherent", "separable", "entangled", "conditional")
-"""Rows of the traces."""
+"""Rows of the traces, where they do not name their own."""
 _PENS = {
     "coherent": (BLACK, DASHES[0]),
     "separable": (BLUE, DASHES[0]),
@@ -113,13 +113,14 @@ def _sensor_force(run: RunContents, number: int) -> SensorForce:
         raise AnalysisRefused(f"there is no force resolution; {why_missing(f'{name}_separable_on', run)}")
     trace = run.trace(name)
     values = np.atleast_2d(np.asarray(trace.values, dtype=np.float64))
-    if len(values) > len(KINDS) or values.shape[1] != len(trace.axis):
+    kinds = [kind.strip() for kind in str(trace.conventions.get("rows", ", ".join(KINDS))).split(",")]
+    if len(values) > len(kinds) or values.shape[1] != len(trace.axis):
         raise AnalysisRefused(f"trace {name} of shape {values.shape} is no force resolution of {', '.join(KINDS)}")
     known = run.results.get(f"sensor{number}.f0_hz")
     centre = known.value if known else float(trace.axis[int(np.nanargmin(values[0]))])
     levels = {
         kind: np.asarray(PER_FEMTO * np.where(row > 0.0, row, np.nan))
-        for kind, row in zip(KINDS, values, strict=False)
+        for kind, row in zip(kinds, values, strict=False)
         if np.isfinite(row).any()
     }
     return SensorForce(number, np.asarray(trace.axis - centre), levels, _convention(trace))

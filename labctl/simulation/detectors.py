@@ -77,6 +77,8 @@ class Detectors:
     def output_lines(self, sensor: int, start_hz: float, stop_hz: float) -> list[Line]:
         """Return calibration tones and driven motion from `start_hz` to `stop_hz` at the output of one detector (index
         from 0)."""
+        if self._no_tone_is_on():
+            return []
         state = self.state()
         lines = [detector_spectra.output_line(state, sensor, tone) for tone in state.tones]
         lines += detector_spectra.driven_lines(state, sensor)
@@ -85,11 +87,17 @@ class Detectors:
 
     def summed_lines(self, start_hz: float, stop_hz: float) -> list[Line]:
         """Return calibration tones and driven motion from `start_hz` to `stop_hz` in the analogue sum."""
+        if self._no_tone_is_on():
+            return []
         state = self.state()
         lines = [detector_spectra.summed_line(state, tone) for tone in state.tones]
         lines += detector_spectra.driven_lines(state, None)
         lines += detector_spectra.oscillator_lines(state, None)
         return [line for line in lines if start_hz <= line.frequency_hz <= stop_hz]
+
+    def _no_tone_is_on(self) -> bool:
+        """Return whether no generator puts anything out: then there are no lines, and nothing to work out."""
+        return not any(tone.waveform.on for tone in self._tones.values())
 
     def records(
         self, sensors: Sequence[int], started_at: float, sample_rate_hz: float, samples: int, average: int

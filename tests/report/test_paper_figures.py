@@ -99,6 +99,17 @@ def test_force_panels_are_arranged_as_published_and_shaded_where_there_is_advant
     assert "off 133.4\u00a0±\u00a01.3" in texts
 
 
+def test_rows_of_a_force_trace_are_what_it_says_they_are(tmp_path: Path) -> None:
+    night = paper_night(1)
+    (trace,) = (one for one in night.extra_traces if one.name == "sensor1.force")
+    turned = replace(
+        trace, values=trace.values[::-1], conventions={"rows": "conditional, entangled, separable, coherent"}
+    )
+    night.extra_traces = [turned]
+    (found,), _ = sensor_forces(read_run(write_night(tmp_path / "runs", "turned", night)))
+    assert found.resolution["coherent"] == pytest.approx(1e15 * trace.values[0])
+
+
 def test_a_sensor_without_force_costs_only_its_own_panels(tmp_path: Path) -> None:
     night = paper_night(3)
     night.extra_traces = [

@@ -18,7 +18,7 @@ from labctl.simulation.scpi import ScpiInstrument
 from labctl.simulation.scpi_syntax import ScpiError
 from labctl.simulation.wire import Timebase
 
-LOOK_PERIOD_S = 0.5  # short sweeps share one look at the input for this long
+LOOK_PERIOD_S = 1.0  # short sweeps share one look at the input for this long
 
 ReceiverT = TypeVar("ReceiverT", bound=AnalyzerReceiver)
 

@@ -79,8 +79,8 @@ class Fault(Exception):
 
 
 class RotatorUnit:
-    """One mount at `address`. It wakes up where it is, at a random angle if nobody left it anywhere, and calls that 0; home it to
-    know where it is."""
+    """One mount at `address`. It wakes up where it is, at a random angle if nobody left it anywhere, and calls that 0;
+    home it to know where it is."""
 
     def __init__(
         self,

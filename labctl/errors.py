@@ -24,7 +24,9 @@ __all__ = [
     "LeaseError",
     "LimitError",
     "LockError",
+    "MissingResult",
     "NoReply",
+    "RecordRefused",
     "Refused",
     "StationNotOpened",
     "StepTimeout",
@@ -52,6 +54,14 @@ class ConfigurationError(LabError):
 
 class StoreError(LabError):
     """A run folder cannot be made, written or read."""
+
+
+class MissingResult(StoreError):
+    """A result that a step needs is not there; the record itself is well."""
+
+
+class RecordRefused(StoreError):
+    """What a step wants to keep cannot be kept as it is, such as a result that is not finite; the record is well."""
 
 
 class LimitError(LabError):

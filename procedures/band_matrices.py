@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from labctl.locks.loop import Verdict
 from labctl.locks.watch import LockWatch
 from labctl.spectra.trace import Band
 from labctl.store.records import TraceRecord
+from labctl.store.rows import LOCKS
 from procedures.base import LabProcedure
 from procedures.traces import Share
 
@@ -35,8 +37,15 @@ def take_matrix(
     return accumulator.result()
 
 
-def keep_matrix(procedure: LabProcedure, name: str, matrix: CrossSpectrum, started_at: float, verdict: Verdict) -> None:
-    """Keep a matrix as the trace `name`."""
+def keep_matrix(
+    procedure: LabProcedure,
+    name: str,
+    matrix: CrossSpectrum,
+    started_at: float,
+    verdict: Verdict,
+    needed: Sequence[str] = (),
+) -> None:
+    """Keep a matrix as the trace `name`, for which the loops in `needed` had to be locked."""
     channels = matrix.csd.shape[1]
     procedure.on_bench.record.add_trace(
         TraceRecord(
@@ -55,6 +64,7 @@ def keep_matrix(procedure: LabProcedure, name: str, matrix: CrossSpectrum, start
                 "window": "hann",
                 "averaging": "power",
                 "sidedness": "one-sided",
+                **({LOCKS: " ".join(needed)} if needed else {}),
             },
             valid=verdict.locked,
             invalid_reason=verdict.reason,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from labctl.bus.spectra import Curve, LiveSpectrum
-from labctl.errors import StoreError
+from labctl.errors import MissingResult
 from labctl.estimation.cross_spectrum import CrossSpectrum
 from labctl.locks.causes import explain
 from labctl.locks.locked_time import LoopTime
@@ -17,7 +17,7 @@ from labctl.locks.supervisor import Supervisor
 from labctl.station.clock import Clock
 from labctl.station.station import Station
 from labctl.store.losses import LossRecord
-from labctl.store.records import EventLevel, EventRecord, NamedResult, TraceRecord
+from labctl.store.records import DoubtfulTrace, EventLevel, EventRecord, NamedResult, TraceRecord
 from labctl.store.rows import LOCKS
 from procedures.kept_records import JointRecords, ModeSpectrum
 
@@ -81,8 +81,8 @@ class MemoryRecord:
         """Return the results so far."""
         return dict(self.named)
 
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
-        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
+        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         doubtful = [
             index
             for index, trace in enumerate(self.traces)
@@ -93,7 +93,8 @@ class MemoryRecord:
         ]
         for index in doubtful:
             self.traces[index] = replace(self.traces[index], valid=False, invalid_reason=reason)
-        return [(self.traces[index].step, self.traces[index].name) for index in doubtful]
+        found = [self.traces[index] for index in doubtful]
+        return [DoubtfulTrace(trace.step, trace.name, trace.started_at) for trace in found]
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Bench:
         self.loops = build_loops(self.station)
         self.supervisor = build_supervisor(self.station, self.loops)
         self.supervisor.tell, self.supervisor.on_loss = before.tell, before.on_loss
-        self.supervisor.locked_time = before.locked_time
+        self.supervisor.locked_time, self.supervisor.losses = before.locked_time, before.losses
         self.supervisor.take_over(remembered)
 
     def _tell(self, level: EventLevel, loop: str, text: str) -> None:
@@ -157,8 +158,8 @@ class Bench:
         return self.known | self.record.results()
 
     def result(self, name: str) -> NamedResult:
-        """Return an earlier result. Raises `StoreError` that says which step gives it."""
+        """Return an earlier result. Raises `MissingResult` where there is none."""
         found = self.results().get(name)
         if found is None:
-            raise StoreError(f"There is no result {name} yet.", remedy="Run the step that measures it first.")
+            raise MissingResult(f"There is no result {name} yet.", remedy="Run the step that measures it first.")
         return found

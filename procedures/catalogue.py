@@ -16,6 +16,7 @@ from procedures.force import ForceResolution
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
 from procedures.joint_spectrum_digitizer import JointSpectrumDigitizer
+from procedures.joint_stability import JointStability
 from procedures.live_spectra import LiveSpectra
 from procedures.lock_all import LockAll
 from procedures.lock_cavity import LockCavity
@@ -59,6 +60,7 @@ PROCEDURES: Mapping[str, type[LabProcedure]] = {
     "audit_signs": AuditSigns,
     "joint_spectrum_analyzer": JointSpectrumAnalyzer,
     "joint_spectrum_digitizer": JointSpectrumDigitizer,
+    "joint_stability": JointStability,
     "source_squeezing": SourceSqueezing,
     "network_scaling": NetworkScaling,
     "sum_diagnosis": SumDiagnosis,

@@ -64,10 +64,16 @@ def execute(
     procedure = make_procedure(step.procedure, step.parameters, bench)
     procedure.step = step.name
     deadline = bench.clock.now() + step.time_limit
-    is_paused: Callable[[], str] = (lambda: "") if procedure.runs_while_paused else why_paused
+    paused_for = ""  # kept, for the reason may be over when the procedure has put the table back
+
+    def is_paused() -> bool:
+        nonlocal paused_for
+        if not procedure.runs_while_paused:
+            paused_for = paused_for or why_paused()
+        return bool(paused_for)
 
     def should_stop() -> bool:
-        return stop.asked() or skip_asked() or bool(is_paused()) or bench.clock.now() > deadline
+        return stop.asked() or skip_asked() or is_paused() or bench.clock.now() > deadline
 
     def emit(topic: str, record: object) -> None:
         if topic == "progress" and isinstance(record, float):
@@ -75,6 +81,8 @@ def execute(
 
     procedure.should_stop = should_stop
     procedure.emit = emit
+    if is_paused():
+        raise Suspended(paused_for)
     try:
         procedure.startup()
         procedure.execute()
@@ -86,8 +94,8 @@ def execute(
         raise Stopped(f"{step.name} was stopped by the operator.")
     if skip_asked():
         raise Skipped("skipped by the operator")
-    if reason := is_paused():
-        raise Suspended(reason)
+    if paused_for:
+        raise Suspended(paused_for)
     raise StepTimeout(
         f"{step.name} took longer than its {step.time_limit:g} s.",
         remedy="Raise time_limit in the recipe, or ask for less.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pymeasure.experiment import FloatParameter
 
-from labctl.errors import ConfigurationError, StoreError
+from labctl.errors import ConfigurationError, MissingResult
 from labctl.estimation.force_resolution import Calibration, Reading, Sidedness, force_resolution, resolution_with
 from labctl.spectra.estimate import Estimate, from_decibels
 from labctl.store.records import TraceRecord
@@ -47,8 +47,8 @@ class ForceResolution(LabProcedure):
         return LOOKING_S
 
     def measure(self) -> None:
-        """Raises `StoreError` when a spectrum or a result that it needs is missing, `AnalysisRefused` where a spectrum
-        is not fit for it."""
+        """Raises `MissingResult` when a spectrum or a result that it needs is missing, `AnalysisRefused` where a
+        spectrum is not fit for it."""
         bench = self.on_bench
         membranes = bench.station.file.membranes
         if membranes is None:
@@ -70,7 +70,7 @@ class ForceResolution(LabProcedure):
     def _spectrum(self, sensor: int) -> ModeSpectrum:
         found = self.on_bench.mode_spectra.get(sensor)
         if found is None:
-            raise StoreError(
+            raise MissingResult(
                 f"No spectrum of sensor {sensor} was taken since the table was opened.",
                 remedy="Run individual_spectrum of this sensor first.",
             )

@@ -15,6 +15,7 @@ from labctl.errors import StoreError
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
 from labctl.store.records import Manifest, NamedResult, StepRecord, StepState
+from procedures.resuming import last_attempts
 
 MOST_RUNS: Final = 30
 HOUR_S: Final = 3600.0
@@ -59,12 +60,12 @@ def history_of(runs: Path, station_name: str, backend: str) -> History:
 
 
 def done_steps(manifest: Manifest, steps: Iterable[StepRecord], results: Mapping[str, NamedResult]) -> list[DoneStep]:
-    """Return the steps of one run that were done, each with when that was."""
+    """Return the steps of one run whose last attempt was done, each with when that was."""
     began_at = datetime.fromisoformat(manifest.created).timestamp()
     known = {name: result.value for name, result in results.items()}
     return [
         DoneStep(step.name, _wall_time(manifest, step, began_at), manifest.run_id, dict(step.parameters), known)
-        for step in steps
+        for step in last_attempts(steps).values()
         if step.state is StepState.DONE
     ]
 

@@ -18,10 +18,10 @@ from labctl.estimation.network import (
     weighted_sum,
 )
 from labctl.estimation.noise_fluctuations import PieceMatrices
-from labctl.locks.loop import Loop
+from labctl.locks.loop import Loop, Verdict
 from labctl.locks.watch import LockWatch
 from labctl.spectra.estimate import in_decibels
-from labctl.store.records import TraceRecord
+from procedures.band_matrices import keep_matrix
 from procedures.base import LabProcedure
 from procedures.frequencies import exclusions, resonances_hz
 from procedures.kept_records import JointRecords
@@ -79,7 +79,7 @@ class JointSpectrumDigitizer(LabProcedure):
             with bench.supervisor.watch([loop.name for loop in needs]) as watch:
                 matrix = self._accumulate("psd", self.records, share, watch)
                 verdict = watch.verdict()
-            self._keep_matrix(kind, matrix, started_at, verdict.locked, verdict.reason)
+            keep_matrix(self, f"joint.matrix_{kind}", matrix, started_at, verdict, watch.names)
             if verdict.locked:
                 return matrix
             self._display.show(matrix, "psd", valid=False, reason=verdict.reason)
@@ -91,7 +91,7 @@ class JointSpectrumDigitizer(LabProcedure):
     def _matrix(self, kind: str, records: int, share: Share) -> CrossSpectrum:
         started_at = self.on_bench.clock.now()
         matrix = self._accumulate("shot" if kind == "shot" else "dark", records, share)
-        self._keep_matrix(kind, matrix, started_at, True, "")
+        keep_matrix(self, f"joint.matrix_{kind}", matrix, started_at, Verdict(True, ""))
         return matrix
 
     def _accumulate(self, kind: Kind, records: int, share: Share, watch: LockWatch | None = None) -> CrossSpectrum:
@@ -119,34 +119,6 @@ class JointSpectrumDigitizer(LabProcedure):
             self.progress(share.start + (share.end - share.start) * (done + 1) / records)
         assert accumulator is not None
         return accumulator.result()
-
-    def _keep_matrix(self, kind: str, matrix: CrossSpectrum, started_at: float, valid: bool, reason: str) -> None:
-        bench = self.on_bench
-        channels = matrix.csd.shape[1]
-        bench.record.add_trace(
-            TraceRecord(
-                name=f"joint.matrix_{kind}",
-                step=self.step_name,
-                axis_name="frequency",
-                axis_unit="Hz",
-                values_unit="V^2/Hz",
-                axis=matrix.frequency_hz,
-                values=np.ascontiguousarray(matrix.csd.reshape(-1, channels * channels).T),
-                conventions={
-                    "rows": "cross-spectral matrix C_jk, row j * M + k",
-                    "channels": channels,
-                    "effective_averages": matrix.averages,
-                    "enbw_hz": matrix.enbw_hz,
-                    "window": "hann",
-                    "averaging": "power",
-                    "sidedness": "one-sided",
-                },
-                valid=valid,
-                invalid_reason=reason,
-                started_at=started_at,
-                ended_at=bench.clock.now(),
-            )
-        )
 
     def _analyse(self, signal: CrossSpectrum, shot: CrossSpectrum, dark: CrossSpectrum) -> None:
         band = (float(signal.frequency_hz[0]), float(signal.frequency_hz[-1]))

@@ -33,12 +33,15 @@ from procedures.overnight import (
     RecipeRun,
     StopRequest,
     check_parameters,
+    entry_of,
     make_procedure,
 )
+from procedures.preflight import doubts, require_room
 from procedures.resuming import KEPT, take_up
 from procedures.step_queue import StepQueue
 from procedures.told_record import RecordListener, ToldRecord
 
+EARLIER = " of an earlier run"  # after the source of a result that was taken over
 PACKAGES = ("labctl", "pymeasure", "pyvisa", "numpy", "scipy", "h5py", "h5netcdf", "pydantic")
 
 
@@ -76,6 +79,10 @@ class NightListener(Listener, Protocol):
 
     def night_began(self, run: Path, station: Station, expected_s: dict[str, float]) -> None:
         """The instruments are open and the run folder exists; `expected_s` is the lab time of each step."""
+        ...
+
+    def warned(self, text: str) -> None:
+        """Something may keep the run from going well."""
         ...
 
 
@@ -167,22 +174,31 @@ def run_on(
     stop: StopRequest,
     attendant: Attendant | None = None,
 ) -> NightResult:
-    """Run the waiting steps of a queue on a table that is open, as one run on disk. Raises `StoreError`."""
+    """Run the waiting steps of a queue on a table that is open, as one run on disk.
+
+    Raises `StoreError`; where the disk has no room for a run, before anything moves or is written.
+    """
     bench, station = table.bench, table.bench.station
     began_at = station.clock.now()
     record_before = bench.record
-    writer = _begun(plan, table) if plan.resume is None else _gone_on_with(plan.resume, table, queue)
+    bench.known |= plan.known
+    if plan.resume is None:
+        require_room(plan.runs, sum(_expected_s(queue, bench).values()))
+        writer = _begun(plan, table)
+    else:
+        writer = _gone_on_with(plan.resume, table, queue)
     record: Journal = writer if attendant is None else ToldRecord(writer, attendant)
     outcome = Outcome(RunState.FAILED, "it was given up", "")
     has_begun = False
     try:
         bench.record = record
-        bench.known |= plan.known
-        _take_over_results(plan, record)
+        _take_over(plan, queue, record)
         _keep_truth(table.link, record, writer.path)
         table.take_over(plan.runs)
         expected_s = _expected_s(queue, bench)
         listener.night_began(writer.path, station, expected_s)
+        if plan.resume is None:
+            _warn(queue, bench, listener)
         if attendant is not None:
             has_begun = True
             attendant.run_began(writer.run_id, plan.title, queue, stop)
@@ -217,11 +233,25 @@ def _gone_on_with(run: Path, table: Table, queue: StepQueue) -> RunWriter:
     return writer
 
 
-def _take_over_results(plan: Plan, record: Journal) -> None:
-    """Put the results of steps that are kept into the record of this run, so that it is whole by itself."""
+def _take_over(plan: Plan, queue: StepQueue, record: Journal) -> None:
+    """Enter the steps that are not done and why, and put the results of those that are kept into the record of this
+    run, so that it is whole by itself."""
+    for queued in queue.steps:
+        if queued.step.name in plan.fresh or queued.step.name in plan.left_out:
+            record.step(entry_of(queued))
     for result in plan.known.values():
-        if result.source in plan.fresh:
-            record.add_result(replace(result, source=f"{result.source} of an earlier run"))
+        step = result.source.removesuffix(EARLIER)
+        if step in plan.fresh:
+            record.add_result(replace(result, source=f"{step}{EARLIER}"))
+
+
+def _warn(queue: StepQueue, bench: Bench, listener: NightListener) -> None:
+    """Say what may keep the night from going well."""
+    waiting = queue.waiting
+    warms_oven = any(queued.step.procedure == "warm_oven" for queued in waiting)
+    for text in doubts(bench, sum(queued.expected_s for queued in waiting), warms_oven=warms_oven):
+        bench.record.add_event(EventRecord(bench.clock.now(), "warning", "before the run", text))
+        listener.warned(text)
 
 
 def _run(

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Budgets, Pause, Step
-from labctl.errors import LabError, Stopped, StoreError
+from labctl.errors import LabError, MissingResult, RecordRefused, Stopped, StoreError
 from labctl.locks.locked_time import LoopTime
 from labctl.station.revival import revive
-from labctl.store.records import EventRecord, NamedResult, RunState, StepRecord, StepState
+from labctl.store.records import DoubtfulTrace, EventRecord, NamedResult, RunState, StepRecord, StepState
 from procedures.asked_settings import SettingsKeeper, SettingsRecord
 from procedures.bench import Bench, Record
 from procedures.execution import (
@@ -45,6 +45,7 @@ __all__ = [
 HEALTH_PERIOD_S = 300.0
 PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
 CONDITION_LOOK_S = 5.0  # between two looks whether a run that waits may go on
+FAULTS_OF_A_STEP = (MissingResult, RecordRefused)  # of the record's errors: it goes on without the step
 WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
 REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
@@ -61,8 +62,8 @@ class Journal(Record, SettingsRecord, Protocol):
         """Enter a step, or bring its entry up to date."""
         ...
 
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
-        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
+        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         ...
 
 
@@ -135,7 +136,7 @@ class RecipeRun:
         told_before, station.on_trouble = station.on_trouble, lambda name, text: self._event("warning", name, text)
         try:
             for queued in self._queue.waiting:
-                self._journal.step(_entry(queued))
+                self._journal.step(entry_of(queued))
             self._conditions.start()
             while (following := self._next()) is not None:
                 self._run_step(following)
@@ -172,11 +173,14 @@ class RecipeRun:
         return None
 
     def _keep_counts(self) -> StoreError | None:
-        """Keep how often each way out of trouble was taken, and return what went wrong with that."""
+        """Keep how often each way out of trouble was taken, also before the run was gone on with, and return what went
+        wrong with that."""
         try:
+            before = self._journal.results() if self._ladder.counts else {}
             for rung, count in self._ladder.counts.items():
                 name = f"night.{rung.replace(' ', '_')}"
-                self._journal.add_result(NamedResult(name, count, 0.0, "", "times in this night", "overnight"))
+                times = count + (before[name].value if name in before else 0.0)
+                self._journal.add_result(NamedResult(name, times, 0.0, "", "times in this night", "overnight"))
         except StoreError as error:
             return error
         return None
@@ -198,7 +202,7 @@ class RecipeRun:
         while True:
             error = self._attempt(queued)
             if isinstance(error, Suspended):
-                if not self._wait_until_allowed(queued.step, str(error)):
+                if not self._wait_until_allowed(queued, str(error)):
                     return
             elif (
                 error is None
@@ -214,11 +218,11 @@ class RecipeRun:
         """Return what a step needs and has not; a step that spares sensors needs one that works, and is told which do
         not."""
         states = {other.step.name: other for other in self._queue.steps}
-        missing = [need for need in step.needs if need not in states or not states[need].is_satisfied]
+        missing = [need for need in step.needs if need not in states or not states[need].lets_others_go_on]
         self._bench.left_out = frozenset()
         if not missing or not step.spares_sensors:
             return missing
-        sensors = {states[need].step.sensor for need in missing if need in states}
+        sensors = {states[need].step.sensor if need in states else None for need in missing}
         if None in sensors or len(sensors) >= self._bench.station.file.station.sensors:
             return missing
         self._bench.left_out = frozenset(number for number in sensors if number is not None)
@@ -238,8 +242,8 @@ class RecipeRun:
         tried[rung] += 1
         after = "" if rung is Rung.RETRY else f" after a {rung}"
         self._event("warning", step.name, f"Try {queued.attempt} failed and will be repeated{after}: {error}")
-        if self._revive():
-            self._ladder.note(Rung.RECONNECT)
+        if self._ladder.has(Rung.RECONNECT) and self._revive():
+            self._ladder.spend(Rung.RECONNECT)
         if rung is Rung.RELOCK:
             self._release_loops_of(step)
         elif rung is Rung.REALIGN:
@@ -266,17 +270,22 @@ class RecipeRun:
         )  # fmt: skip
         try:
             execute(again, self._bench, self._stop, _NoFollower())
-        except LabError as error:  # the next try of the step itself decides
+        except Exception as error:  # the next try of the step itself decides
+            if isinstance(error, StoreError) and not isinstance(error, FAULTS_OF_A_STEP):
+                raise
             self._event("warning", again.name, str(error))
 
-    def _wait_until_allowed(self, step: Step, reason: str) -> bool:
-        """Wait until measuring is allowed again; return False where that took too long, or after a stop."""
-        clock = self._bench.clock
+    def _wait_until_allowed(self, queued: QueuedStep, reason: str) -> bool:
+        """Wait until measuring is allowed again; return False where that took too long, or after a stop or skip."""
+        step, clock = queued.step, self._bench.clock
         began_at = clock.now()
         self._event("warning", step.name, f"Paused: {reason}")
         self._on_stall(f"{step.name} waits: {reason}")
         while self._conditions.why():
             if self._stop.asked():
+                return False
+            if self._queue.must_skip(queued):
+                self._end(queued, StepState.SKIPPED, "skipped by the operator")
                 return False
             if clock.now() - began_at > self._pause.longest:
                 self._stalled = f"paused for more than {self._pause.longest / 3600.0:.1f} h: {self._conditions.why()}"
@@ -288,10 +297,16 @@ class RecipeRun:
         return True
 
     def _redo_what_is_in_doubt(self) -> None:
-        """Put steps back into the queue whose data turned out to be doubtful after they were done."""
-        for name in self._quarantine.sweep():
-            if self._queue.requeue(name):
-                self._event("warning", name, "Is done again: a lock that it needed was not as good as it seemed.")
+        """Put steps back into the queue whose data turned out to be doubtful after they were done, as long as the
+        night has tries left."""
+        doubtful = set(self._quarantine.sweep())
+        done = [queued.step.name for queued in self._queue.steps if queued.state is StepState.DONE]
+        allowed = {name for name in done if name in doubtful and self._ladder.spend(Rung.RETRY)}
+        for name in self._queue.requeue(allowed):
+            self._event("warning", name, "Is done again: a lock that it needed was not as good as it seemed.")
+        for queued in self._ran:
+            if queued.step.name in doubtful - allowed and queued.state is StepState.DONE:
+                self._end(queued, StepState.FAILED, "its data are in doubt, and the night has no tries left")
 
     def _revive(self) -> bool:
         """Bring back what was away before the next try; high voltage that was up is raised again. Return whether
@@ -321,7 +336,7 @@ class RecipeRun:
         queued.started_at, queued.ended_at = self._bench.clock.now(), None
         queued.state, queued.fraction = StepState.RUNNING, 0.0
         self._settings.step = step.name
-        self._journal.step(_entry(queued))
+        self._journal.step(entry_of(queued))
         self._listener.step_began(step, queued.attempt)
         failure: LabError | None = None
         try:
@@ -335,6 +350,8 @@ class RecipeRun:
             state, reason = StepState.SKIPPED, str(skipped)
         except Stopped as stopped:
             state, reason = StepState.STOPPED, str(stopped)
+        except FAULTS_OF_A_STEP as error:
+            failure, state, reason = error, StepState.FAILED, str(error)
         except StoreError:
             queued.state = StepState.FAILED
             raise
@@ -353,21 +370,22 @@ class RecipeRun:
         queued.state, queued.reason = state, reason
         self._settings.keep()
         queued.ended_at = None if queued.started_at is None else self._bench.clock.now()
-        self._journal.step(_entry(queued))
+        self._journal.step(entry_of(queued))
         if state is StepState.FAILED:
             self._event("error", queued.step.name, reason)
         self._listener.step_ended(queued.step, state, reason)
 
     def coverage(self) -> str:
         """Return how much is done, such as "7 of 12 steps"."""
-        steps = [*self._ran, *self._queue.waiting]
-        steps += [queued for queued in self._queue.steps if queued.is_kept]
-        done = sum(queued.is_satisfied for queued in steps)
+        kept = [queued for queued in self._queue.steps if queued.is_kept]
+        steps = {queued.identity: queued for queued in (*kept, *self._ran, *self._queue.waiting)}
+        done = sum(queued.is_satisfied for queued in steps.values())
         return f"{done} of {len(steps)} steps"
 
     def _outcome(self, problems: Sequence[str]) -> Outcome:
         coverage = self.coverage()
-        failed = [queued for queued in self._ran if queued.state is StepState.FAILED and not queued.step.is_optional]
+        ran = {queued.identity: queued for queued in self._ran}.values()  # one that was done again is there twice
+        failed = [queued for queued in ran if queued.state is StepState.FAILED and not queued.step.is_optional]
         reasons = list(problems)
         if failed:
             names = [queued.step.name for queued in failed]
@@ -418,7 +436,8 @@ class _Follower:
         self._listener.step_progressed(step, fraction)
 
 
-def _entry(queued: QueuedStep) -> StepRecord:
+def entry_of(queued: QueuedStep) -> StepRecord:
+    """Return the journal's entry of a step as it stands."""
     step = queued.step
     return StepRecord(
         step.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from labctl.configuration.recipe_file import Step
@@ -52,7 +52,7 @@ def impossible_times(steps: Sequence[Step], file: StationFile) -> list[str]:
         if expected_s > step.time_limit:
             found.append(
                 f"step {step.name}: would take {duration_text(expected_s)}, and its time_limit is "
-                f"{duration_text(step.time_limit)}; {_instead(step, expected_s)}"
+                f"{duration_text(step.time_limit)}; {_instead(step, expected_s, file)}"
             )
     return found
 
@@ -65,12 +65,24 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def _instead(step: Step, expected_s: float) -> str:
-    """Return what to do instead: the parameter that its time is proportional to, and how far to take it down."""
-    share = step.time_limit / expected_s
+def _instead(step: Step, expected_s: float, file: StationFile) -> str:
+    """Return what to do instead: the parameter that its time grows with, and how far to take it down."""
     for parameter in ("averages", "records", "shots"):
-        if parameter in step.parameters:
-            most = int(share * float(cast(float, step.parameters[parameter])))
-            if most >= 1:
-                return f"raise time_limit, or take {parameter} = {most}"
-    return f"raise time_limit, or ask for {share:.0%} of it"
+        if parameter in step.parameters and (most := _most(step, parameter, expected_s, file)) >= 1:
+            return f"raise time_limit, or take {parameter} = {most}"
+    return f"raise time_limit, or ask for {step.time_limit / expected_s:.0%} of it"
+
+
+def _most(step: Step, parameter: str, expected_s: float, file: StationFile) -> int:
+    """Return how much of a parameter fits into the time limit; the time is a part that is fixed and one in proportion
+    to it."""
+    asked = int(cast(int, step.parameters[parameter]))
+    fewer = asked // 2
+    if fewer < 1:
+        return 0
+    less = replace(step, parameters={**step.parameters, parameter: fewer})
+    try:
+        each_s = (expected_s - planned_s([less], file)[step.name]) / (asked - fewer)
+    except LabError:
+        return 0
+    return int(asked - (expected_s - step.time_limit) / each_s) if each_s > 0.0 else 0

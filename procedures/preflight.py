@@ -1,15 +1,14 @@
-"""Before a night begins: is there room for its data, and will what it rests on last until the morning?"""
+"""Before a night begins: is there room for its data, and will what it rests on last until the morning? Nothing is moved
+and nothing is written."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from labctl.errors import LabError
+from labctl.errors import LabError, StoreError
 from labctl.store.catalogue import Catalogue
 from labctl.store.records import RunState
 from procedures.bench import Bench
@@ -22,18 +21,21 @@ SAFETY: Final = 2.0  # data.nc is written beside run.db at the end
 LEAST_MARGIN: Final = 0.1  # of half the range, that an actuator should have left in the morning
 
 
-@dataclass(frozen=True)
-class Preflight:
-    """What was looked at before a night: `refusals` keep it from beginning, `warnings` do not."""
+def require_room(runs: Path, night_s: float) -> None:
+    """Raise `StoreError` where the disk has no room for the data of a night of `night_s` (s of lab time)."""
+    place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    free, needed = shutil.disk_usage(place).free, projected_bytes(runs, night_s) + LEAST_FREE_BYTES
+    if free < needed:
+        raise StoreError(
+            f"{place} has {free / 1e9:.2f} GB free, and the night may need {needed / 1e9:.2f} GB; nothing was begun.",
+            remedy="Make room, or choose another folder for the runs.",
+        )
 
-    refusals: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
-
-def preflight(bench: Bench, runs: Path, expected_s: Mapping[str, float]) -> Preflight:
-    """Look at disk, oven and actuators, for a night of these steps (s of lab time)."""
-    night_s = sum(expected_s.values())
-    return Preflight(tuple(_disk(runs, night_s)), (*_oven(bench), *_actuators(bench, night_s)))
+def doubts(bench: Bench, night_s: float, *, warms_oven: bool) -> list[str]:
+    """Return sentences on what a night of `night_s` (s of lab time) may fail of: an oven that is off and that no step
+    warms, and actuators that drift out of their range."""
+    return [*([] if warms_oven else _oven(bench)), *_actuators(bench, night_s)]
 
 
 def projected_bytes(runs: Path, night_s: float) -> float:
@@ -47,14 +49,6 @@ def _largest_run(runs: Path) -> float:
         return max((float(sum(file.stat().st_size for file in path.glob("*"))) for path in done), default=0.0)
     except (LabError, OSError):
         return 0.0
-
-
-def _disk(runs: Path, night_s: float) -> list[str]:
-    place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
-    free, needed = shutil.disk_usage(place).free, projected_bytes(runs, night_s) + LEAST_FREE_BYTES
-    if free >= needed:
-        return []
-    return [f"{place} has {free / 1e9:.2f} GB free, and the night may need {needed / 1e9:.2f} GB: make room."]
 
 
 def _oven(bench: Bench) -> list[str]:

@@ -7,14 +7,15 @@ from typing import Protocol
 
 from labctl.errors import LockError
 from labctl.locks.losses import Loss
+from labctl.store.records import DoubtfulTrace
 from procedures.bench import Bench
 
 
 class QuarantineRecord(Protocol):
     """Where traces are kept; a run on disk is one."""
 
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
-        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
+        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         ...
 
 
@@ -25,7 +26,7 @@ class Quarantine:
         self._bench = bench
         self._record = record
         self._seen: list[Loss] = []
-        self._doubtful: dict[str, str] = {}  # step -> why its data are in doubt
+        self._doubtful: dict[str, dict[float, str]] = {}  # step -> when a trace was begun -> why it is in doubt
 
     def sweep(self) -> list[str]:
         """Return the steps whose data have come into doubt since the last call, and mark these data."""
@@ -34,10 +35,12 @@ class Quarantine:
         return steps
 
     def refuse(self, step: str, began_at: float) -> None:
-        """Raise `LockError` where data that `step` has taken since lab time `began_at` (s) are in doubt."""
+        """Raise `LockError` where data that `step` has taken since lab time `began_at` (s) are in doubt; what an
+        earlier try of it had taken is replaced already."""
         self._follow()
-        if (why := self._doubtful.pop(step, None)) is not None:
-            raise LockError(f"{step}: {why}", remedy="It is done again.")
+        for started_at, why in self._doubtful.pop(step, {}).items():
+            if started_at >= began_at:
+                raise LockError(f"{step}: {why}", remedy="It is done again.")
 
     def _follow(self) -> None:
         """Mark what the losses since the last look put in doubt."""
@@ -50,5 +53,6 @@ class Quarantine:
                 f"{loss.loop} was lost at {loss.at:.1f} s of lab time and last proven good at "
                 f"{loss.doubtful_since:.1f} s: {loss.reason}"
             )
-            for step, name in self._record.quarantine(loss.loop, loss.doubtful_since, loss.detected_at, reason):
-                self._doubtful[step] = f"{name} is in doubt, for {reason}"
+            for trace in self._record.quarantine(loss.loop, loss.doubtful_since, loss.detected_at, reason):
+                why = f"{trace.name} is in doubt, for {reason}"
+                self._doubtful.setdefault(trace.step, {})[trace.started_at] = why

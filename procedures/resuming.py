@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,7 @@ from labctl.configuration.station_file import StationFile
 from labctl.errors import StoreError
 from labctl.store.records import Manifest, StepRecord, StepState
 from labctl.store.writer import RunWriter
-from procedures.catalogue import PROCEDURES
+from procedures.catalogue import PROCEDURES, known_procedures
 from procedures.step_queue import StepQueue
 
 AGAIN: Final = "again."  # before the name of a step that brings the table back
@@ -36,7 +36,7 @@ def station_of(manifest: Manifest) -> StationFile:
 def recipe_of(manifest: Manifest) -> Recipe:
     """Return the recipe that a run was begun with. Raises `StoreError` where this version cannot read it."""
     try:
-        return Recipe.model_validate(tomllib.loads(manifest.recipe))
+        return Recipe.model_validate(tomllib.loads(manifest.recipe), context={"known_procedures": known_procedures()})
     except (ValueError, ValidationError) as error:
         raise _unreadable(manifest, "recipe", error) from error
 
@@ -51,21 +51,25 @@ def _unreadable(manifest: Manifest, what: str, error: Exception) -> StoreError:
 def take_up(queue: StepQueue, writer: RunWriter) -> list[str]:
     """Put the steps of a queue where the run in `writer` left them, add those that bring the table back, and return
     sentences on what was found."""
-    last = _last_attempts(writer.steps())
+    last = last_attempts(writer.steps())
+    for entry in last.values():
+        was_cut = entry.state is StepState.RUNNING
+        if was_cut or (entry.state is StepState.WAITING and entry.name.startswith(AGAIN)):
+            writer.step(replace(entry, state=StepState.STOPPED, reason=CUT_OFF))
     finished = []
     for queued in queue.waiting:
         step = queued.step
         record = last.get(step.name)
-        if record is None or record.state is StepState.WAITING:
+        if record is None:
             continue
-        if record.state is StepState.DONE:
+        if record.state is StepState.WAITING:
+            queue.take_up(step.name, StepState.WAITING, record.attempt)
+        elif record.state is StepState.DONE:
             queue.take_up(step.name, StepState.DONE, record.attempt)
             finished.append(step)
         elif record.state is StepState.SKIPPED and record.reason.startswith(KEPT):
             queue.keep(step.name, record.reason)
         else:
-            if record.state is StepState.RUNNING:
-                writer.step(replace(record, state=StepState.STOPPED, reason=CUT_OFF))
             queue.take_up(step.name, StepState.WAITING, record.attempt + 1)
     again = _that_bring_the_table_back(finished, last) if queue.waiting else []
     for place, step in enumerate(again):
@@ -77,7 +81,8 @@ def take_up(queue: StepQueue, writer: RunWriter) -> list[str]:
     ]
 
 
-def _last_attempts(records: Sequence[StepRecord]) -> dict[str, StepRecord]:
+def last_attempts(records: Iterable[StepRecord]) -> dict[str, StepRecord]:
+    """Return the last attempt at each step, by name."""
     last: dict[str, StepRecord] = {}
     for record in records:
         if record.name not in last or record.attempt >= last[record.name].attempt:

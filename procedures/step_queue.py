@@ -4,7 +4,7 @@ wait."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from labctl.configuration.recipe_file import Step
@@ -33,8 +33,13 @@ class QueuedStep:
 
     @property
     def is_satisfied(self) -> bool:
-        """Return whether those that need it may go on."""
+        """Return whether it is done, or need not be."""
         return self.state is StepState.DONE or self.is_kept
+
+    @property
+    def lets_others_go_on(self) -> bool:
+        """Return whether those that need it may begin: an optional step keeps nobody from measuring."""
+        return self.is_satisfied or (self.step.is_optional and self.is_over)
 
     @property
     def is_over(self) -> bool:
@@ -87,11 +92,13 @@ class StepQueue:
             self._steps.remove(self._waiting(identity))
 
     def skip(self, identity: int) -> None:
-        """Skip a step that waits, or end the one that runs or is about to be tried again; raises `QueueRefused` for one
-        that is over."""
+        """Skip a step that waits, or end the one that runs, is paused or is about to be tried again; raises
+        `QueueRefused` for one that is over."""
         with self._guard:
             queued = self._known(identity)
-            is_between_tries = queued.state is StepState.FAILED and queued.attempt <= queued.step.retries
+            is_between_tries = queued.state is StepState.STOPPED or (
+                queued.state is StepState.FAILED and queued.attempt <= queued.step.retries
+            )
             if queued.state is StepState.RUNNING or (queued is self._taken and is_between_tries):
                 self._to_skip = identity
             else:
@@ -136,7 +143,7 @@ class StepQueue:
             queued.state, queued.reason, queued.is_kept = StepState.SKIPPED, reason, True
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Let a waiting step be, and those that need it with it."""
+        """Let a waiting step be, for want of time."""
         with self._guard:
             queued = self._named(name)
             queued.state, queued.reason = StepState.SKIPPED, reason
@@ -165,18 +172,23 @@ class StepQueue:
             self._to_skip, self._taken = None, waiting[0]
             return waiting[0]
 
-    def requeue(self, name: str) -> bool:
-        """Let a step that was done wait again, as the next; return False where it was not done."""
+    def requeue(self, names: Collection[str]) -> list[str]:
+        """Let steps that were done wait again, as the next ones in their order, and with them those that measured on
+        their ground; return the names of all. Names that are not in the queue, or were not done, are passed over."""
         with self._guard:
-            queued = self._named(name)
-            if queued.state is not StepState.DONE:
-                return False
-            queued.state, queued.reason, queued.is_kept = StepState.WAITING, "", False
-            queued.attempt += 1
-            self._steps.remove(queued)
-            first = next((i for i, one in enumerate(self._steps) if one.state is StepState.WAITING), len(self._steps))
-            self._steps.insert(first, queued)
-            return True
+            again: dict[str, QueuedStep] = {}
+            for queued in self._steps:
+                step = queued.step
+                rests_on_them = step.fresh_s is not None and not again.keys().isdisjoint(step.needs)
+                if queued.state is StepState.DONE and (step.name in names or rests_on_them):
+                    again[step.name] = queued
+            over = [queued for queued in self._steps if queued.state is not StepState.WAITING]
+            waiting = self.waiting
+            self._steps = [*(queued for queued in over if queued.step.name not in again), *again.values(), *waiting]
+            for queued in again.values():
+                queued.state, queued.reason, queued.is_kept = StepState.WAITING, "", False
+                queued.attempt += 1
+            return list(again)
 
     def must_skip(self, queued: QueuedStep) -> bool:
         """Return whether the operator asked to end a step that runs."""

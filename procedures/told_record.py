@@ -7,7 +7,7 @@ from typing import Protocol
 
 from labctl.locks.locked_time import LoopTime
 from labctl.store.losses import LossRecord
-from labctl.store.records import AskedSetting, EventRecord, NamedResult, StepRecord, TraceRecord
+from labctl.store.records import AskedSetting, DoubtfulTrace, EventRecord, NamedResult, StepRecord, TraceRecord
 from procedures.overnight import Journal
 
 
@@ -71,8 +71,8 @@ class ToldRecord:
         """Keep what settings were asked to be."""
         self._journal.keep_settings(asked)
 
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
-        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
+        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         return self._journal.quarantine(loop, since, until, reason)
 
     def step(self, record: StepRecord) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from labctl.configuration.recipe_file import Budgets, Step
 from labctl.configuration.station_file import StationFile
-from labctl.errors import LabError, LockError
+from labctl.errors import LabError, LockError, MissingResult
 
 
 class Rung(StrEnum):
@@ -48,18 +48,24 @@ class Ladder:
 
     def spend(self, rung: Rung) -> bool:
         """Return whether the budget of the night still has this way, and count it if so."""
-        if self._left.get(rung, 1) <= 0:
+        if not self.has(rung):
             return False
         if rung in self._left:
             self._left[rung] -= 1
         self.counts[rung] += 1
         return True
 
+    def has(self, rung: Rung) -> bool:
+        """Return whether the budget of the night still has this way."""
+        return self._left.get(rung, 1) > 0
+
     def note(self, rung: Rung) -> None:
         """Count what was done anyway."""
         self.counts[rung] += 1
 
     def _ways(self, step: Step, error: LabError) -> list[tuple[Rung, int]]:
+        if isinstance(error, MissingResult):
+            return []  # no try of this step brings it
         ways = [(Rung.RETRY, step.retries)]
         if isinstance(error, LockError) and step.retries:
             ways.append((Rung.RELOCK, 1))

@@ -29,12 +29,13 @@ class WarmOven(LabProcedure):
     ramp = FloatParameter("Ramp", units="K/s", default=0.02, minimum=1e-4, maximum=1.0)
     tolerance = FloatParameter("Tolerance", units="K", default=0.005, minimum=1e-4, maximum=1.0)
     window = FloatParameter("Settled for", units="s", default=60.0, minimum=1.0, maximum=3600.0)
+    soak = FloatParameter("Then wait for the table", units="s", default=0.0, minimum=0.0, maximum=86400.0)
     patience = FloatParameter("Give up after", units="s", default=5400.0, minimum=10.0, maximum=86400.0)
     DATA_COLUMNS = ["Lab time (s)", "Temperature"]
 
     def expected_s(self) -> float:
         """Return the time of a ramp from 25 degC and of settling, in s."""
-        return float(abs(self.target - ROOM_C) / self.ramp + 2.0 * self.window)
+        return float(abs(self.target - ROOM_C) / self.ramp + 2.0 * self.window + self.soak)
 
     def measure(self) -> None:
         """Raises `StepTimeout` when it does not settle, `LabError` when the controller stops regulating."""
@@ -65,6 +66,7 @@ class WarmOven(LabProcedure):
                     f"{target_c:.3f} degC after {now - started_at:.0f} s.",
                     remedy="Check its heat sink, or raise the patience of the step.",
                 )
+        self.wait(self.soak)
         readings = np.array([self._read_later() for _ in range(READINGS_AT_END)])
         self.keep(
             "oven.temperature_c",

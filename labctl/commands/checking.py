@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.commands.stations import default_station
-from labctl.configuration.recipe_file import Recipe, Step
+from labctl.configuration.recipe_file import Defaults, Recipe, Step
 from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import check_file, is_recipe, load_recipe, load_station
 from labctl.errors import ConfigurationError, LabError
@@ -21,8 +21,11 @@ def faults_of(file: Path) -> list[str]:
     """Return one line for each fault of a station file or recipe: of a recipe all at once, those of its form, of its
     values, and steps that cannot be done in the time that they have on the station that labctl takes by default."""
     faults = [str(fault) for fault in check_file(file, known_procedures())]
-    if not is_recipe(file):
-        return faults
+    try:
+        if not is_recipe(file):
+            return faults
+    except ConfigurationError:
+        return faults  # which say that it cannot be read
     return [*faults, *(f"{file}: {text}" for text in _faults_of_steps(file, whole=not faults))]
 
 
@@ -34,7 +37,8 @@ def _faults_of_steps(file: Path, *, whole: bool) -> list[str]:
     steps = []
     with suppress(OSError, ValueError, UnicodeDecodeError):
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-        steps = [step for entry in _tables(content.get("step")) if (step := _readable(entry)) is not None]
+        defaults = _defaults(content.get("defaults"))
+        steps = [step for entry in _tables(content.get("step")) if (step := _readable(entry, defaults)) is not None]
     return _faults_of(steps, station)
 
 
@@ -70,7 +74,16 @@ def _tables(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _readable(entry: dict[str, Any]) -> Step | None:
+def _defaults(written: Any) -> dict[str, Any]:
+    """Return the defaults of a recipe with faults; without them where they are at fault."""
+    try:
+        Defaults.model_validate(written)
+    except ValueError:
+        return {}
+    return dict(written)
+
+
+def _readable(entry: dict[str, Any], defaults: dict[str, Any]) -> Step | None:
     """Return a step of a recipe with faults, without what else is wrong with it; None where nothing can be told."""
     procedure, parameters = entry.get("procedure"), entry.get("parameters", {})
     if not isinstance(procedure, str) or procedure not in PROCEDURES or not isinstance(parameters, dict):
@@ -79,6 +92,6 @@ def _readable(entry: dict[str, Any]) -> Step | None:
     alone: dict[str, Any] = {key: entry[key] for key in ("name", "procedure", "time_limit") if key in entry}
     alone["parameters"] = {name: value for name, value in parameters.items() if name in known}
     try:
-        return Recipe.model_validate({"title": "one step", "step": [alone]}).expand(1)[0]
+        return Recipe.model_validate({"title": "one step", "defaults": defaults, "step": [alone]}).expand(1)[0]
     except (ValueError, LabError):
         return None

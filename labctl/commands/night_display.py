@@ -57,6 +57,10 @@ class NightDisplay:
         self._step = self._progress.add_task("", total=1.0, times="")
         self._progress.start()
 
+    def warned(self, text: str) -> None:
+        """Print it."""
+        self._console.print(f"Beware: {text}", soft_wrap=True, highlight=False, markup=False)
+
     def step_began(self, step: Step, attempt: int) -> None:
         """Show the step."""
         again = f" (try {attempt})" if attempt > 1 else ""

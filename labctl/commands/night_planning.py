@@ -24,7 +24,6 @@ from procedures.night import Plan, table_in_use
 from procedures.night_plan import fit_into, seconds_until
 from procedures.overnight import RecipeRun
 from procedures.planned_times import duration_text, impossible_times, planned_s
-from procedures.step_queue import StepQueue
 
 
 def refuse_impossible(plan: Plan) -> None:
@@ -151,9 +150,8 @@ def _rehearsed(plan: Plan) -> dict[str, list[str]]:
         bench.known |= plan.known
         record = _Rehearsal()
         bench.record = record
-        queue = StepQueue([step for step in plan.steps if step.name not in {*plan.fresh, *plan.left_out}])
         stop = StopRequest(bench.clock)
-        RecipeRun(queue, bench, record, writes, stop, pause=plan.pause, budgets=plan.budgets).run()
+        RecipeRun(plan.queue(), bench, record, writes, stop, pause=plan.pause, budgets=plan.budgets).run()
     return writes.lines()
 
 

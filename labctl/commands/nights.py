@@ -157,21 +157,30 @@ def _run(plan: Plan, report: bool, logged: Sequence[str], bus: bool = False, not
     console = Console(soft_wrap=True)
     with logged_traffic(logged) as logs:
         display = LoggingDisplay(console, logs)
-        result = _run_watched(plan, display, bus)
+        try:
+            result = _run_watched(plan, display, bus)
+        except Exception as error:
+            _notify_end(console, notify_by, Notice("end", str(plan.resume or plan.runs), "failed", str(error)))
+            raise
     for log in logs.values():
         if log.problem:
             console.print(log.problem, highlight=False, markup=False)
     _tell(console, display, result)
-    if report:
-        from labctl.report.html import write_report
+    outcome = result.outcome
+    try:
+        if report:
+            from labctl.report.html import write_report
 
-        console.print(f"Report: {write_report(result.run, figures=True)}", highlight=False)
-    if notify_by:
-        outcome = result.outcome
+            console.print(f"Report: {write_report(result.run, figures=True)}", highlight=False)
+    finally:
         text = f"Run {outcome.state}, {outcome.coverage}. {outcome.reason}".strip()
-        if problem := notify(notify_by, Notice("end", str(result.run), str(outcome.state), text)):
-            console.print(f"Nobody was told: {problem}.", highlight=False, markup=False)
-    return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(result.outcome.state, EXIT_FAILED)
+        _notify_end(console, notify_by, Notice("end", str(result.run), str(outcome.state), text))
+    return {RunState.COMPLETE: 0, RunState.STOPPED: EXIT_STOPPED}.get(outcome.state, EXIT_FAILED)
+
+
+def _notify_end(console: Console, command: str | None, notice: Notice) -> None:
+    if command and (problem := notify(command, notice)):
+        console.print(f"Nobody was told: {problem}.", highlight=False, markup=False)
 
 
 def _notifier(command: str, runs: Path) -> Callable[[str], None]:

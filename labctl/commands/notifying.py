@@ -24,7 +24,10 @@ class Notice:
 def notify(command: str, notice: Notice) -> str:
     """Run the operator's command and return what went wrong with it, "" where nothing did. Never raises: that nobody
     could be told costs no data."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"{command!r} cannot be read: {error}"
     if not words:
         return "the command to notify with is empty"
     told = {"LABCTL_EVENT": notice.event, "LABCTL_RUN": notice.run, "LABCTL_TEXT": notice.text}
@@ -38,7 +41,7 @@ def notify(command: str, notice: Notice) -> str:
             env={**os.environ, **told},
             check=False,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         return f"{words[0]} could not be run: {error}"
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()

@@ -2,7 +2,8 @@
 
 A step that is fresh is not done again: it was last done less than `fresh` ago, what it needs was not done
 after it, and no quantity in `moved` has moved further since. With `optional` a night without it is complete all the
-same; with `spares_sensors` it is done with the sensors that work. `value` is what it is worth where a night is short.
+same, and those that need it go on without it; with `spares_sensors` it is done with the sensors that work. `value` is
+what it is worth where a night is short.
 
 A step with `for_each = "sensor"` stands for one step a sensor, `lock_homodyne.1` and so on. Where such a step needs
 another such step, sensor n needs sensor n; any other step that needs one waits for all sensors.

@@ -20,13 +20,14 @@ def power_factor(off_resonance: Inconsistency) -> float:
 def advice(
     sensor: int, design: Design, found: Mapping[str, Inconsistency], off_resonance: Inconsistency
 ) -> Iterator[str]:
-    """Return one sentence for each thing to turn where a sensor is outside what is allowed; none where it is inside.
+    """Return one sentence for each thing to turn where a sensor is outside what is allowed, by more than the
+    uncertainty of that: none where it is inside, or where nobody can tell.
 
     `found` has gamma (on resonance), coupling and linewidth (off resonance) as far as they are known.
     """
     name = f"sensor{sensor}"
     gamma = found.get("gamma")
-    if gamma is not None and not gamma.within():
+    if gamma is not None and _is_clearly_outside(gamma):
         low, high = allowed_window(design, Parameter.GAMMA)
         much = "too much" if gamma.signed.value > 0.0 else "too little"
         yield (
@@ -35,8 +36,8 @@ def advice(
             "which the thermal force is proportional; cavity and light do not change it."
         )
     slope_rows = [found[row] for row in ("coupling", "linewidth") if row in found]
-    if not slope_rows or off_resonance.within():
-        if any(not row.within() for row in slope_rows):
+    if not slope_rows or not _is_clearly_outside(off_resonance):
+        if any(_is_clearly_outside(row) for row in slope_rows):
             yield (
                 f"{name}: g0 and kappa are each outside {100 * ALLOWED:g} % of the design and their ratio is not, as "
                 "of a cavity of another length: nothing is to be turned."
@@ -53,3 +54,7 @@ def advice(
 
 def _percent(one: Inconsistency) -> str:
     return f"{100 * one.signed.value:+.1f} +- {100 * one.signed.sigma:.1f} %"
+
+
+def _is_clearly_outside(one: Inconsistency) -> bool:
+    return one.value.value - ALLOWED > one.value.sigma

@@ -37,6 +37,7 @@ LEAST_SENSORS = 4  # to the right end of the axis at least
 _NAME = re.compile(r"advantage\.m([0-9]+)_(rmse_entangled|rmse_separable|percent)$")
 _PUBLISHED_OFFSET = 0.06  # of one sensor, to the right, so that open and filled markers stand side by side
 PUBLISHED_PHOTONS, PUBLISHED_EFFICIENCY = 2.3, 0.82
+SOURCE_EFFICIENCY = "source.total_efficiency"
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,11 @@ def model_of(run: RunContents, points: Mapping[tuple[int, str], Estimate]) -> Mo
 
     The joint noise is that of the most sensors whose error was measured, V = 4 M sigma^2, or of the re-phased sum.
     """
-    efficiency = run.results.get(CHANNEL_EFFICIENCY)
-    if efficiency is None or not 0.0 < efficiency.value <= 1.0:
+    channel, source_share = run.results.get(CHANNEL_EFFICIENCY), run.results.get(SOURCE_EFFICIENCY)
+    if channel is None:
+        return None
+    efficiency = channel.value * (1.0 if source_share is None else source_share.value)
+    if not 0.0 < efficiency <= 1.0:
         return None
     measured = [m for m, kind in points if kind == "rmse_entangled"]
     if measured:
@@ -87,10 +91,10 @@ def model_of(run: RunContents, points: Mapping[tuple[int, str], Estimate]) -> Mo
         variance, which = 10.0 ** (best.value / 10.0), "the re-phased sum"
     else:
         return None
-    source = float(before_loss(variance, efficiency.value))
+    source = float(before_loss(variance, efficiency))
     if not 0.0 < source < 1.0:
         return None
-    return Model(float(photon_number(source, 1.0 / source)), efficiency.value, which)
+    return Model(float(photon_number(source, 1.0 / source)), efficiency, which)
 
 
 def _points(run: RunContents) -> dict[tuple[int, str], Estimate]:
@@ -221,9 +225,9 @@ def _caption(run: RunContents, points: Mapping[tuple[int, str], Estimate], model
     if model is not None:
         parts.append(
             f"Lines: the model of a pure source of N_s = {plain_number(round(model.photons, 3))} photons, which "
-            f"follows from {model.basis} and the channel efficiency of {100 * model.efficiency:.1f} %; solid at that "
-            "efficiency, dotted at 100 %. Separable: a squeezed beam for each sensor with N_s/M photons. The "
-            f"publication takes N_s = {PUBLISHED_PHOTONS} and {100 * PUBLISHED_EFFICIENCY:.0f} %."
+            f"follows from {model.basis} and the efficiency of channel and source, {100 * model.efficiency:.1f} %; "
+            "solid at that efficiency, dotted at 100 %. Separable: a squeezed beam for each sensor with N_s/M photons. "
+            f"The publication takes N_s = {PUBLISHED_PHOTONS} and {100 * PUBLISHED_EFFICIENCY:.0f} %."
         )
     else:
         parts.append(f"Without curves: {CHANNEL_EFFICIENCY} or the noise of the sum is missing, or they contradict.")

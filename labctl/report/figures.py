@@ -15,6 +15,7 @@ from labctl.report.figure_budget import draw_budget
 from labctl.report.figure_calibrations import draw_calibrations
 from labctl.report.figure_force import draw_forces, force_groups, sensor_forces
 from labctl.report.figure_joint import draw_hardware_sum
+from labctl.report.figure_night import draw_night
 from labctl.report.figure_noise import draw_noise, sensor_groups, sensors_of
 from labctl.report.figure_records import draw_records
 from labctl.report.figure_reductions import draw_reductions
@@ -58,6 +59,7 @@ def draw_all(run: RunContents, quantities: Sequence[Quantity]) -> dict[str, list
             "spectra": [
                 _drawn("hardware-sum", "Hardware sum beside the resonances", lambda: draw_hardware_sum(run)),
                 _drawn("records", "Each detector's record", lambda: draw_records(run)),
+                _drawn("night", "Joint noise through the night", lambda: draw_night(run)),
             ],
             "calibrations": [
                 _drawn("source", "Source against pump", lambda: draw_source(run)),

@@ -76,9 +76,9 @@ def _uniformity(run: RunContents) -> Iterator[tuple[Cell, ...]]:
         found = [run.results.get(f"sensor{n}.inconsistency{where}") for where in ("", "_off")]
         shares = [in_unit(one, "") for one in found if one is not None]
         share = max(shares, key=lambda one: abs(one.value), default=None)
-        if share is None or abs(share.value) <= ALLOWED:
-            continue
-        when = NOW if abs(share.value) - ALLOWED > share.sigma else SOON
+        if share is None or abs(share.value) - ALLOWED <= share.sigma:
+            continue  # inside, or nobody can tell
+        when = NOW if abs(share.value) - ALLOWED > CLEAR_SIGMAS * share.sigma else SOON
         seen = f"Force noise {_percent(share)} off the design, more than {100.0 * ALLOWED:.0f}\u00a0%"
         parts = _parts_of(run, n)
         worst = max(parts, key=lambda part: abs(parts[part].value), default="")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labctl.simulation.disturbances import Happening
 from labctl.simulation.sensor_plant import ELECTRONIC_NOISE_V, RESONANCE_DRIFT_HZ
+from labctl.simulation.true_detectors import detector_numbers, shared_numbers
 from labctl.simulation.true_number import TrueNumber
 from labctl.simulation.true_physics import cavity_numbers, force_numbers, source_numbers, sum_numbers
 from labctl.simulation.true_settings import as_set, plate_numbers
@@ -65,6 +66,8 @@ def reveal(run: Path) -> Revelation:
         *sum_numbers(point),
         *_sensor_numbers(point),
         *cavity_numbers(point),
+        *detector_numbers(point),
+        *shared_numbers(point),
         *force_numbers(point, conditional, raw),
     )
     return Revelation(numbers, tuple(_remarks(file)))

@@ -16,7 +16,7 @@ from labctl.errors import ConnectionLost, InstrumentError, LabError, StationNotO
 from labctl.station.driver_registry import REGISTRY
 from labctl.station.traffic import traffic_logger
 
-MOST_THREADS = 16
+MOST_THREADS = 32
 
 
 @dataclass(frozen=True)

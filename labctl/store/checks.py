@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from labctl.errors import StoreError
+from labctl.errors import RecordRefused, StoreError
 from labctl.store.blobs import MOST_DIMENSIONS
 from labctl.store.records import EventLevel, EventRecord, Manifest, NamedResult, StepRecord, TraceRecord
 
@@ -21,7 +21,7 @@ _RESERVED_RUN_IDS = {"last"}
 def check_name(kind: str, name: object) -> None:
     """Names of traces and results: lower case, at least two dotted parts."""
     if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
-        raise StoreError(
+        raise RecordRefused(
             f"{name!r} is no name for a {kind}.",
             remedy="Names are lower case and dotted, such as joint.raw_db or sensor1.f0_hz.",
         )
@@ -33,9 +33,9 @@ def check_result(result: NamedResult) -> NamedResult:
     try:
         value, sigma = float(result.value), float(result.sigma)
     except (TypeError, ValueError) as error:
-        raise StoreError(f"Result {result.name} is no real number ({error}).") from error
+        raise RecordRefused(f"Result {result.name} is no real number ({error}).") from error
     if not (math.isfinite(value) and math.isfinite(sigma) and sigma >= 0):
-        raise StoreError(
+        raise RecordRefused(
             f"Result {result.name} = {value} +- {sigma} {result.unit} cannot be stored.",
             remedy="Value and uncertainty must be finite, and the uncertainty not negative.",
         )
@@ -47,15 +47,15 @@ def check_trace(trace: TraceRecord) -> None:
     check_name("trace", trace.name)
     axis, values = np.asarray(trace.axis), np.asarray(trace.values)
     if axis.ndim != 1 or axis.size == 0 or axis.dtype.kind not in "iuf":
-        raise StoreError(f"The axis of trace {trace.name} must be n > 0 real numbers; it is {_described(axis)}.")
+        raise RecordRefused(f"The axis of trace {trace.name} must be n > 0 real numbers; it is {_described(axis)}.")
     if not 1 <= values.ndim <= MOST_DIMENSIONS or values.size == 0 or values.shape[-1] != axis.size:
-        raise StoreError(
+        raise RecordRefused(
             f"The values of trace {trace.name} must be ({axis.size},) or (m, {axis.size}) numbers; "
             f"they are {_described(values)}."
         )
     for key, value in trace.conventions.items():
         if not isinstance(value, str | bool | int | float | np.bool_ | np.integer | np.floating):
-            raise StoreError(
+            raise RecordRefused(
                 f"Convention {key!r} of trace {trace.name} is a {type(value).__name__}, not a plain value."
             )
     for what, time in (("start", trace.started_at), ("end", trace.ended_at)):

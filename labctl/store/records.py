@@ -75,6 +75,15 @@ class TraceInfo:
 
 
 @dataclass(frozen=True)
+class DoubtfulTrace:
+    """A trace that was marked invalid after it was kept: its step, its name and when it was begun (lab time, s)."""
+
+    step: str
+    name: str
+    started_at: float
+
+
+@dataclass(frozen=True)
 class NamedResult:
     """One number with its standard uncertainty `sigma`, both in `unit`."""
 

@@ -17,6 +17,7 @@ from labctl.store.blobs import from_blob, parse_shape, to_blob
 from labctl.store.documents import settings_from
 from labctl.store.records import (
     AskedSetting,
+    DoubtfulTrace,
     EventRecord,
     InstrumentSnapshot,
     NamedResult,
@@ -64,21 +65,21 @@ def insert_trace(connection: sqlite3.Connection, trace: TraceRecord) -> int:
 
 def quarantine(
     connection: sqlite3.Connection, loop: str, since: float, until: float, reason: str
-) -> list[tuple[str, str]]:
-    """Mark valid traces invalid that needed `loop` within lab times `since` to `until`, in s, and return the names of
-    their steps and their own."""
+) -> list[DoubtfulTrace]:
+    """Mark valid traces invalid that needed `loop` within lab times `since` to `until`, in s, and return them."""
     found = connection.execute(
-        "SELECT id, name, step, conventions FROM traces WHERE valid = 1 AND ended_at >= ? AND started_at <= ?",
+        "SELECT id, name, step, started_at, conventions FROM traces "
+        "WHERE valid = 1 AND ended_at >= ? AND started_at <= ? ORDER BY id",
         (since, until),
     ).fetchall()
     doubtful = [
-        (identity, name, step)
-        for identity, name, step, conventions in found
+        (identity, DoubtfulTrace(step, name, started_at))
+        for identity, name, step, started_at, conventions in found
         if loop in str(json_codec.decode(conventions, f"conventions of trace {name}").get(LOCKS, "")).split()
     ]
-    for identity, _, _ in doubtful:
+    for identity, _ in doubtful:
         connection.execute("UPDATE traces SET valid = 0, invalid_reason = ? WHERE id = ?", (storable(reason), identity))
-    return [(step, name) for _, name, step in doubtful]
+    return [trace for _, trace in doubtful]
 
 
 def insert_event(connection: sqlite3.Connection, event: EventRecord) -> None:

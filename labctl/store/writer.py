@@ -24,6 +24,7 @@ from labctl.store.netcdf import DATA_FILE
 from labctl.store.owner import Purpose
 from labctl.store.records import (
     AskedSetting,
+    DoubtfulTrace,
     EndRecord,
     EventRecord,
     InstrumentSnapshot,
@@ -130,8 +131,8 @@ class RunWriter:
         with self._writing("store a trace") as connection:
             return [rows.insert_trace(connection, trace) for trace in traces]
 
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[tuple[str, str]]:
-        """Mark traces invalid that needed a loop within these lab times, in s; return step and name of each."""
+    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
+        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         with self._writing("quarantine traces") as connection:
             return rows.quarantine(connection, loop, since, until, reason)
 

@@ -122,9 +122,9 @@ def test_the_wire_is_in_the_folder_of_the_run(runs: Path) -> None:
 
 
 def test_a_name_that_is_neither_instrument_nor_role_is_refused_before_anything_happens(tmp_path: Path) -> None:
-    done = run_labctl("overnight", "--runs", tmp_path, "--log-traffic", "laser")
+    done = run_labctl("overnight", "--runs", tmp_path, "--log-traffic", "kettle")
     assert done.returncode == 2
-    assert "no instrument or role 'laser'" in done.stderr and "rf_switch" in done.stderr
+    assert "no instrument or role 'kettle'" in done.stderr and "rf_switch" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -126,7 +126,7 @@ def test_json_names_every_instrument_and_where_it_answers() -> None:
 def test_it_listens_on_loopback_only() -> None:
     with simulate() as served:
         found = listening(served.process.pid)
-    assert len(found) == 6
+    assert len(found) == 10
     assert {address.split(":")[0] for address in found} == {"0100007F"}
 
 
@@ -161,7 +161,7 @@ def test_without_json_it_prints_a_table_that_people_read() -> None:
     assert process.wait(PATIENCE_S) == 0
     process.stdout.close()
     text = "".join(lines)
-    assert "Serving 12 instruments, lab time runs 60 times as fast as real time." in text
+    assert "Serving 18 instruments, lab time runs 60 times as fast as real time." in text
     for words in ("analyzer", "N9020A", "TCPIP::127.0.0.1::", "::SOCKET", "MDT693B", "ASRL/dev/", "::INSTR"):
         assert words in text
 
@@ -204,7 +204,7 @@ def test_an_instrument_that_is_missing_is_missing_for_the_other_process(tmp_path
         (("--scenario", "doom"), "There is no scenario 'doom'. There are ideal, delays, jitter and loss."),
         (("--speed", "0"), "--speed 0 is not above 0."),
         (("--interface", ""), "--interface is empty."),
-        (("--port-base", "65530"), "Ports 65530 to 65541 do not exist."),
+        (("--port-base", "65530"), "Ports 65530 to 65547 do not exist."),
         (("no-such-station.toml",), "no-such-station.toml"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.configuration.recipe_file import Recipe
+from labctl.configuration.recipe_file import Pause, Recipe
 from labctl.configuration.toml_reading import check_file, load_recipe
 from labctl.errors import ConfigurationError
 
@@ -53,6 +53,29 @@ def test_a_step_has_its_own_settings_or_the_defaults(recipe_path: Path) -> None:
     assert dict(steps["lock_homodyne.3"].parameters) == {"sensor": 3}
     with pytest.raises(TypeError):
         steps["joint_analyzer"].parameters["averages"] = 1  # type: ignore[index]
+
+
+def test_a_recipe_says_when_it_pauses_what_is_fresh_and_what_may_be_missing(recipe: dict[str, Any]) -> None:
+    recipe["pause"] = {"vacuum_above": 1.33e-4, "oven_off": "100 mK", "locks": True, "longest": "2 h"}
+    recipe["budgets"] = {"relock": 3}
+    recipe["step"][4] |= {"fresh": "6 h", "moved": {"f0_hz": 20.0}, "value": 5.0}
+    recipe["step"][6] |= {"optional": True, "spares_sensors": True}
+    loaded = Recipe.model_validate(recipe)
+    assert loaded.pause == Pause(vacuum_above=1.33e-4, oven_off=0.1, locks=True, settle=60.0, longest=7200.0)
+    assert (loaded.budgets.retry, loaded.budgets.relock) == (40, 3)
+    steps = {step.name: step for step in loaded.expand(2)}
+    spectrum, joint, oven = steps["individual_spectrum.2"], steps["joint_digitizer"], steps["warm_oven"]
+    assert (spectrum.fresh_s, dict(spectrum.moved), spectrum.value) == (21600.0, {"f0_hz": 20.0}, 5.0)
+    assert (joint.is_optional, joint.spares_sensors) == (True, True)
+    assert (oven.fresh_s, dict(oven.moved), oven.is_optional, oven.spares_sensors, oven.value) == (
+        None,
+        {},
+        False,
+        False,
+        1.0,
+    )
+    with pytest.raises(TypeError):
+        spectrum.moved["f0_hz"] = 1.0  # type: ignore[index]
 
 
 def test_a_short_recipe_needs_no_defaults(write: Callable[..., Path]) -> None:
@@ -163,6 +186,28 @@ FAULTS: list[tuple[Change, str, str, str]] = [
         "step.joint_analyzer.parameters.averages",
         "inf is not a finite number",
         "a finite number",
+    ),
+    (lambda r: r.update(pause={"vacuum_above": "1 V"}), "pause.vacuum_above", "1 V", "number above 0"),
+    (lambda r: r.update(pause={"vacuum_above": 0.0}), "pause.vacuum_above", "is too low", "above 0"),
+    (lambda r: r.update(pause={"oven_off": "2 V"}), "pause.oven_off", "is a voltage", "K"),
+    (lambda r: r.update(pause={"oven": "1 K"}), "pause.oven", "is not a known key", "oven_off, locks"),
+    (lambda r: r.update(pause={"settle": "-1 s"}), "pause.settle", "is too low", "above 0 s"),
+    (lambda r: r.update(budgets={"retry": -1}), "budgets.retry", "-1 is too low", "from 0 to 1000"),
+    (lambda r: r.update(budgets={"retries": 1}), "budgets.retries", '(did you mean "retry"?)', "retry, reconnect"),
+    (lambda r: r["step"][4].update(fresh="0 h"), "step.individual_spectrum.fresh", "is too low", "above 0 s"),
+    (lambda r: r["step"][4].update(value=0.0), "step.individual_spectrum.value", "is too low", "above 0"),
+    (lambda r: r["step"][4].update(optional="yes"), "step.individual_spectrum.optional", '"yes"', "true or false"),
+    (
+        lambda r: r["step"][4].update(fresh="6 h", moved={"f0_hz": -1.0}),
+        "step.individual_spectrum.moved.f0_hz",
+        "is too low",
+        "above 0",
+    ),
+    (
+        lambda r: r["step"][4].update(moved={"f0_hz": 20.0}),
+        "step.individual_spectrum.moved",
+        "means nothing without fresh",
+        'fresh = "6 h"',
     ),
     # against the procedures that there are
     (

@@ -69,7 +69,18 @@ from labctl.physics import (
 
 _JOINT_DB = summed(four_sensors())
 _MARGINAL_DB = db(four_sensors().marginal()[0])
-_ON_RESONANCE = [float(np.hypot(THERMAL_FN, IMPRECISION_FN * np.sqrt(v))) for v in (1.0, INDIVIDUAL, JOINT)]
+_READ_WITH = {
+    "coherent": 1.0,
+    "separable": INDIVIDUAL,
+    "entangled": JOINT,
+    "conditional": float(four_sensors().conditional()[0]),
+}
+"""Variance of the light that a force is read with, over shot noise."""
+_OFF_RESONANCE_N = 197e-15
+_G0_OF_SPOT_HZ = float(membrane.coupling_of_slope_hz(SLOPE * OVERLAP, ZERO_POINT_M, 58.9e9))
+_SQUEEZING, _ANTISQUEEZING = (float(v) for v in opa.quadrature_variances(0.54, 4.32e6 / 51.5e6, 1.0))
+_SOURCE_EFFICIENCY = (1.0 - 10**-0.71) / (1.0 - _SQUEEZING)
+"""What loss takes from the squeezing of an amplifier at 0.54 of its threshold, down to -7.1 dB."""
 _RMSE = [
     float(sensing.rmse(sensing.entangled_variance(PHOTONS, EFFICIENCY), 4)),
     float(sensing.rmse(sensing.separable_variance(PHOTONS, 4, EFFICIENCY), 4)),
@@ -83,14 +94,25 @@ MODEL_OF: dict[str, list[float]] = {
     "Noise of one sensor, records": [_MARGINAL_DB],
     "Noise of one sensor, given the others": [db(four_sensors().conditional()[0])],
     "Squeezing of the source": [db(opa.quadrature_variances(0.54, 4.32e6 / 51.5e6, 0.885)[0])],
+    "Antisqueezing of the source": [db(opa.quadrature_variances(0.54, 4.32e6 / 51.5e6, 0.885)[1])],
+    "Efficiency of the source": [_SOURCE_EFFICIENCY],
     "Channel efficiency": [float(homodyne.detection_efficiency(0.92, 0.99, 0.95))],
     "Energy damping rate": [0.5 * (GAMMA_OF_FORCE_HZ + GAMMA_OF_WIDTHS_HZ)],
+    "Energy damping rate, from the decay": [0.5 * (GAMMA_OF_FORCE_HZ + GAMMA_OF_WIDTHS_HZ)],
     "Thermal peak over shot noise": [(PEAK_OF_FORCE + PEAK_OF_WIDTHS + PEAK_OF_OPTICS) / 3.0],
-    "Cavity linewidth": [1e-9 * float(cavity.airy_linewidth(SURVIVAL, FSR_HZ))],
-    "Optomechanical coupling g₀/2π": [float(membrane.single_photon_coupling_hz(OPTICAL_HZ, LENGTH_M, ZERO_POINT_M))],
-    "Thermal force noise, two-sided": [1e15 * thermal_n()],
-    "Force noise on resonance": _ON_RESONANCE,
-    "Force noise off resonance": [197.0, 197.0 * float(np.sqrt(INDIVIDUAL)), 197.0 * float(np.sqrt(JOINT))],
+    "Cavity linewidth κ": [float(cavity.airy_linewidth(SURVIVAL, FSR_HZ))],
+    "Finesse of the cavity": [float(cavity.airy_finesse(SURVIVAL))],
+    "Optomechanical coupling g₀/2π": [_G0_OF_SPOT_HZ],
+    "Coupling over linewidth g₀/κ": [_G0_OF_SPOT_HZ / float(cavity.airy_linewidth(SURVIVAL, FSR_HZ))],
+    "Thermal force noise, two-sided": [thermal_n()],
+    **{
+        f"Force noise on resonance, {kind}": [1e-15 * float(np.hypot(THERMAL_FN, IMPRECISION_FN * np.sqrt(variance)))]
+        for kind, variance in _READ_WITH.items()
+    },
+    **{
+        f"Force noise off resonance, {kind}": [_OFF_RESONANCE_N * float(np.sqrt(variance))]
+        for kind, variance in _READ_WITH.items()
+    },
     "RMS error, four sensors": _RMSE,
     "Advantage of entanglement": [100.0 * (float(sensing.advantage(PHOTONS, m, EFFICIENCY)) - 1.0) for m in (2, 3, 4)],
     "Splitting ratio of the taps": network.tap_reflectivities([0.25] * 4)[:3].tolist(),
@@ -256,7 +278,7 @@ ROWS = [
 
 NOT_FROM_FORMULAE = {
     "Homodyne visibility": "a printed input of the model, with no model of its own",
-    "Spread between sensors": "what four membranes came to; eq. (2) and its windows are rows above",
+    "Inconsistency of the sensors": "what four membranes came to; eq. (2) and its windows are rows above",
     "Resonance frequency": "four stresses fit the four printed numbers; they are rows above",
     "Vacuum": "an interlock",
     "Acquisition": "the time of a sweep belongs to the plan of a measurement, not to this model",

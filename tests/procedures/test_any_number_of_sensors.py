@@ -93,7 +93,7 @@ def test_records_of_all_boards_have_the_covariance_of_one_shared_beam(sensors: i
 
 def test_a_record_of_16_sensors_is_one_draw() -> None:
     opened = open_table(station_for(16), warmed=False)
-    assert len(opened.station.health()) == len(opened.station.file.instruments) == 28
+    assert len(opened.station.health()) == len(opened.station.file.instruments) == 36
     assert all(health.answers for health in opened.station.health())
     drawn = keep_draws(opened)
     record = opened.station.digitizer.record()

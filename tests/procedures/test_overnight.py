@@ -3,151 +3,17 @@ one; its procedures are small scripted ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-
 import pytest
-from ideal_table import RECIPE, station_at
-from pymeasure.experiment import FloatParameter, IntegerParameter
+from ideal_table import RECIPE
+from scripted_night import Action, Night, Scripted, fail, step
 
-from labctl.configuration.recipe_file import Step
 from labctl.configuration.toml_reading import load_recipe
 from labctl.errors import ConfigurationError, LabError, LockError, StoreError
 from labctl.spectra.estimate import Estimate
-from labctl.station.bring_up import open_station
-from labctl.station.station import Station
-from labctl.store.records import AskedSetting, EventRecord, RunState, StepRecord, StepState
-from procedures.base import LabProcedure
-from procedures.bench import Bench, MemoryRecord
-from procedures.catalogue import PROCEDURES, known_procedures
-from procedures.overnight import Outcome, RecipeRun, StopRequest, check_parameters, make_procedure
-from procedures.step_queue import StepQueue
-
-Action = Callable[["Scripted"], None]
-
-
-@dataclass
-class Script:
-    """What each step does at each of its tries, and in which order steps ran."""
-
-    actions: dict[str, list[Action]] = field(default_factory=dict)
-    ran: list[str] = field(default_factory=list)
-
-
-class Scripted(LabProcedure):
-    """Does what the script says for its step: the first action at the first try, and so on; then nothing."""
-
-    title = "Scripted"
-    roles = ("analyzer",)
-    sensor = IntegerParameter("Sensor", default=0)
-    dose = FloatParameter("Dose", units="V", default=1.0, minimum=0.0, maximum=2.0)
-    DATA_COLUMNS = ["Lab time (s)"]
-    script = Script()
-
-    def measure(self) -> None:
-        self.on_bench.station.shutters["pump"].open()
-        self.script.ran.append(self.step_name)
-        self.progress(0.5)
-        waiting = self.script.actions.get(self.step_name, [])
-        if waiting:
-            waiting.pop(0)(self)
-
-
-@dataclass
-class KeepingJournal(MemoryRecord):
-    """A journal in memory that can fail like a full disk."""
-
-    steps: list[StepRecord] = field(default_factory=list)
-    settings: dict[tuple[str, str], AskedSetting] = field(default_factory=dict)
-    full: bool = False
-
-    def step(self, record: StepRecord) -> None:
-        self._write()
-        self.steps.append(record)
-
-    def keep_settings(self, asked: Sequence[AskedSetting]) -> None:
-        self._write()
-        self.settings |= {(one.instrument, one.setting): one for one in asked}
-
-    def add_event(self, event: EventRecord) -> None:
-        self._write()
-        super().add_event(event)
-
-    def add_result(self, result: object) -> None:
-        self._write()
-        super().add_result(result)  # type: ignore[arg-type]
-
-    def _write(self) -> None:
-        if self.full:
-            raise StoreError("The disk is full.", remedy="Make room.")
-
-    def states(self, name: str) -> list[tuple[int, StepState]]:
-        return [(record.attempt, record.state) for record in self.steps if record.name == name]
-
-
-@dataclass
-class Hearing:
-    """A listener that keeps what it is told."""
-
-    told: list[tuple[str, str, object]] = field(default_factory=list)
-
-    def step_began(self, step: Step, attempt: int) -> None:
-        self.told.append(("began", step.name, attempt))
-
-    def step_progressed(self, step: Step, fraction: float) -> None:
-        self.told.append(("progressed", step.name, fraction))
-
-    def step_ended(self, step: Step, state: StepState, reason: str) -> None:
-        self.told.append(("ended", step.name, state))
-
-
-@dataclass
-class Night:
-    """One run of scripted steps."""
-
-    station: Station
-    script: Script
-    journal: KeepingJournal = field(default_factory=KeepingJournal)
-    listener: Hearing = field(default_factory=Hearing)
-
-    def __post_init__(self) -> None:
-        self.bench = Bench.of(self.station, self.journal)
-        self.stop = StopRequest(self.station.clock)
-
-    def run(self, *steps: Step, leave_as_is: bool = False) -> Outcome:
-        run = RecipeRun(StepQueue(steps), self.bench, self.journal, self.listener, self.stop, leave_as_is=leave_as_is)
-        return run.run()
-
-    def safe(self) -> bool:
-        return not any(shutter.is_open() for shutter in self.station.shutters.values())
-
-    def last_states(self) -> dict[str, StepState]:
-        return {record.name: record.state for record in self.journal.steps}
-
-
-def step(name: str, *needs: str, retries: int = 0, time_limit: float = 100.0, **parameters: float) -> Step:
-    return Step(name, "scripted", None, needs, retries, time_limit, parameters)
-
-
-def fail(message: str = "no light", error: type[Exception] = LabError) -> Action:
-    def act(procedure: Scripted) -> None:
-        raise error(message)
-
-    return act
-
-
-@pytest.fixture(scope="module")
-def station() -> Iterator[Station]:
-    opened = open_station(station_at(9))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def night(station: Station, monkeypatch: pytest.MonkeyPatch) -> Night:
-    monkeypatch.setitem(PROCEDURES, "scripted", Scripted)  # type: ignore[arg-type]
-    monkeypatch.setattr(Scripted, "script", Script())
-    return Night(station, Scripted.script)
+from labctl.store.records import AskedSetting, RunState, StepState
+from procedures.catalogue import known_procedures
+from procedures.execution import check_parameters, make_procedure
+from procedures.overnight import Outcome
 
 
 def test_steps_run_in_order_and_the_table_is_safe_afterwards(night: Night) -> None:
@@ -185,6 +51,32 @@ def test_what_needs_a_failed_step_is_skipped_and_the_rest_goes_on(night: Night) 
     ]
     assert ("ended", "b", StepState.SKIPPED) in night.listener.told
     assert night.safe()
+
+
+def test_a_night_is_complete_without_an_optional_step_and_those_after_it_go_on(night: Night) -> None:
+    night.script.actions["a"] = [fail("no light")]
+    outcome = night.run(step("a", is_optional=True), step("b", "a"), step("c", "b"))
+    assert night.script.ran == ["a", "b", "c"]
+    assert outcome == Outcome(RunState.COMPLETE, "", "2 of 3 steps")
+    assert night.last_states()["a"] is StepState.FAILED
+    night.script.actions["d"] = [fail("no light")]
+    outcome = night.run(step("d"), step("e", "d", is_optional=True), step("f", "e"))
+    assert night.script.ran[3:] == ["d", "f"]
+    assert outcome == Outcome(RunState.FAILED, "d: no light", "1 of 3 steps")
+
+
+def test_a_step_that_spares_sensors_goes_on_with_those_that_work(night: Night) -> None:
+    left_out: list[frozenset[int]] = []
+    look: list[Action] = [lambda procedure: left_out.append(procedure.on_bench.left_out)]
+    night.script.actions |= {"lock.2": [fail("dark")], "joint": [*look], "next": [*look]}
+    locks = [step(f"lock.{n}", sensor=n) for n in (1, 2, 3, 4)]
+    names = [lock.name for lock in locks]
+    night.run(*locks, step("joint", *names, spares_sensors=True), step("next", "lock.1"), step("all", *names))
+    assert left_out == [frozenset({2}), frozenset()]
+    assert night.last_states()["all"] is StepState.SKIPPED
+    assert "Goes on without sensors 2." in night.told("warning")
+    night.run(step("a"), step("joint", "a", "no such step", spares_sensors=True))
+    assert night.last_states()["joint"] is StepState.SKIPPED
 
 
 def test_a_step_is_tried_again_until_it_succeeds(night: Night) -> None:

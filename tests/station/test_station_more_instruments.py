@@ -250,7 +250,9 @@ def test_a_power_meter_sees_the_probe_and_must_know_its_wavelength(
     monkeypatch.setattr(more.table.source, "probe_power_ratio", lambda: 0.8)  # as with the source locked
     more.clock.sleep(0.2)
     assert meter.power_w() == pytest.approx(more.table.sensors[0].probe_power_w, rel=0.05)
-    assert more.table.sensors[0].probe_power_w == pytest.approx(0.8 * 5e-6)
+    sensor = more.table.sensors[0]
+    assert sensor.probe_power_w == pytest.approx(0.8 * 5e-6 * sensor.share / sensor.truth.weight)
+    assert sensor.share == pytest.approx(sensor.truth.weight, rel=0.05)  # as its wave plates were left
 
 
 def test_making_safe_ends_laser_and_tones(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_one_broken_instrument_is_named_with_address_model_and_remedy(name: str,
     error, link = failure_of(file)
     assert isinstance(error, ConnectionLost)
     heading, line = str(error).split("\n")
-    assert heading == "1 of 12 instruments did not open; nothing was moved."
+    assert heading == "1 of 18 instruments did not open; nothing was moved."
     assert line.startswith(f"  {name}: ")
     assert file.instruments[name].address in line
     assert kind == "missing" or file.instruments[name].model in line
@@ -80,7 +80,7 @@ def test_all_broken_instruments_are_in_one_error(kind: str) -> None:
     error, link = failure_of(file)
     assert list(error.failures) == list(file.instruments)
     lines = str(error).split("\n")
-    assert lines[0] == "12 of 12 instruments did not open; nothing was moved."
+    assert lines[0] == "18 of 18 instruments did not open; nothing was moved."
     assert [line.split(":")[0].strip() for line in lines[1:]] == list(file.instruments)
     assert all(entry.address in line for entry, line in zip(file.instruments.values(), lines[1:], strict=True))
     assert open_sessions(link) == 0

@@ -191,7 +191,8 @@ def test_settings_are_read_with_their_time_and_a_failure_is_one_of_them() -> Non
     bench = open_bench(station_file([{"instrument": "oven", "kind": "silent", "after": 20.0}]))
     before = bench.clock.now()
     settings = {(setting.instrument, setting.name): setting for setting in bench.station.settings()}
-    assert {instrument for instrument, _ in settings} == {"analyzer", "oven", "digitizer", "scan", "monitors"}
+    answering = {"analyzer", "oven", "digitizer", "scan", "monitors", "laser", "pump_meter", "oscillator_meter"}
+    assert {instrument for instrument, _ in settings} == answering | {"vacuum"}
     assert settings["analyzer", "average_type"].value == "LOG"
     assert settings["oven", "device_type"].value == "1091"
     assert all(setting.problem == "" for setting in settings.values())
@@ -211,7 +212,7 @@ def test_a_role_that_the_table_does_not_have_is_named() -> None:
     content = json.loads(station_text(CONFIG))
     for table in ("analyzer", "digitizer", "rf_switch", "scan", "oven", "mirrors", "mirror_limits", "shutters"):
         del content[table]
-    for table in ("monitors", "loops", "piezo_limits", "tones"):
+    for table in ("monitors", "loops", "piezo_limits", "tones", "rotators", "power_meters", "gauges", "laser"):
         del content[table]
     content["instruments"] = {name: content["instruments"][name] for name in ("analyzer", "oven")}
     file = StationFile.model_validate(content)

@@ -73,7 +73,7 @@ class JointStability(LabProcedure):
         self._keep_all(points)
 
     def _count(self) -> int:
-        return max(FEWEST_POINTS, round(self.duration / self.interval))
+        return max(FEWEST_POINTS, round(float(self.duration) / float(self.interval)))
 
     def _reference(self, band: Band) -> tuple[CrossSpectrum, CrossSpectrum]:
         """Return dark and shot noise; beams are blocked afterwards."""

@@ -41,6 +41,11 @@ class _Point:
     levels: SeedLevels
 
 
+# A length loop that holds to some hundredths of a linewidth, and an oven some millikelvins from the best temperature,
+# leave the light in the cavity this much below what double resonance would have.
+SHORT_OF_RESONANCE = Estimate(2e-4, 2e-4, "", "share of the power in the cavity")
+
+
 class ParametricGainAgainstPump(LabProcedure):
     """Lock the source at several pump powers, and read the seed where it is amplified and where it is de-amplified.
 
@@ -82,6 +87,7 @@ class ParametricGainAgainstPump(LabProcedure):
                 f"x^2 does not follow the pump power (chi2 per degree of freedom {fit.chi2_per_dof:.1f}): does the "
                 "temperature drift, or is the zero of the seed monitor off?",
             )
+        fit = fit.at_resonance(SHORT_OF_RESONANCE)
         x = fit.x_at(pump.read())
         self.keep("source.threshold_w", fit.threshold_w)
         self.keep("source.pump_parameter", x)

@@ -12,6 +12,8 @@ from pymeasure.experiment import FloatParameter, IntegerParameter
 from labctl.errors import LockError
 from labctl.estimation.cross_spectrum import BandMatrix, ComplexArray, cross_spectral_matrix
 from labctl.estimation.network import optimal_combination, relative_to_shot, remove_loss, weighted_sum
+from labctl.estimation.parametric_gain import ParametricGain
+from labctl.estimation.pump_threshold import PumpThreshold
 from labctl.estimation.source_light import antisqueezing, phase_noise, source_efficiency
 from labctl.estimation.squeezing_model import SqueezingModel, fit_squeezing
 from labctl.locks.homodyne import HomodyneLock
@@ -131,6 +133,7 @@ class SqueezingAgainstPump(LabProcedure):
         points.sort(key=lambda point: point.power_w.value)
         self._keep_points(points, channel, started_at)
         self._analyse(points, channel, working_w)
+        self._keep_pump_parameter(working_w)
 
     # ---- data -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +297,16 @@ class SqueezingAgainstPump(LabProcedure):
         self.keep("source.phase_noise_rad", phase_noise(model))
         self.keep("source.antisqueezing_db", in_decibels(antisqueezing(model, channel, working_w)))
         self._compare_thresholds(model)
+
+    def _keep_pump_parameter(self, working_w: Estimate) -> None:
+        """Say anew where the pump stands: the plate came back to the power before within what its mount repeats."""
+        threshold = self.on_bench.results().get("source.threshold_w")
+        if threshold is None:
+            return
+        known = Estimate(threshold.value, threshold.sigma, threshold.unit, threshold.convention)
+        x = PumpThreshold(known, math.nan, math.nan).x_at(working_w)
+        self.keep("source.pump_parameter", x)
+        self.keep("source.parametric_gain", ParametricGain(x).amplification)
 
     def _compare_thresholds(self, model: SqueezingModel) -> None:
         """Say whether the noise has the threshold that the gain has, where that was measured."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
@@ -41,6 +41,13 @@ class PumpThreshold:
     def poor(self) -> bool:
         """Whether the points scatter about the law by more than their noise."""
         return self.p_value < POOR_FIT_PROBABILITY
+
+    def at_resonance(self, short: Estimate) -> PumpThreshold:
+        """Return the threshold that exact double resonance would have, where the points were taken `short` of it, a
+        share of the power in the cavity."""
+        value = self.threshold_w.value * (1.0 - short.value)
+        sigma = math.hypot(self.threshold_w.sigma, value * short.sigma)
+        return replace(self, threshold_w=Estimate(value, sigma, "W", self.threshold_w.convention))
 
     def x_at(self, power_w: Estimate) -> Estimate:
         """Return the pump parameter at a power in W."""

@@ -56,7 +56,10 @@ def test_every_file_is_without_fault_and_has_what_every_sensor_needs(tmp_path: P
     wired = [name for board in station.digitizer.boards for name in board.inputs]
     assert wired == [f"bhd{number}" for number in numbers]
     assert list(station.rf_switch.positions) == [*wired, "sum"]
-    assert len(load_recipe(tmp_path / "overnight.toml").expand(sensors)) == 7 + 2 * sensors
+    recipe = load_recipe(tmp_path / "overnight.toml")
+    each = [step.name for step in recipe.steps if step.for_each == "sensor"]
+    assert {"lock_homodyne", "individual_spectrum", "ringdown", "optomechanical_coupling"} <= set(each)
+    assert len(recipe.expand(sensors)) == len(recipe.steps) + len(each) * (sensors - 1)
 
 
 @pytest.mark.parametrize("sensors", COUNTS)

@@ -11,6 +11,7 @@ import numpy as np
 from labctl.simulation.true_number import TrueNumber
 from labctl.simulation.working_point import WorkingPoint
 
+TURNED_SINCE = "As the plates were left: they were turned since, and came back to a part in a thousand."
 HEALTHY = "Photodiodes are equal, and nothing saturates, on a table without disturbances."
 
 
@@ -22,7 +23,7 @@ def detector_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:
         yield TrueNumber(f"{name}.balance", 0.0, "", remark=HEALTHY)
         yield TrueNumber(f"{name}.shot_exponent", 1.0, "", remark=HEALTHY)
         yield TrueNumber(f"{name}.dark_intercept", 1.0, "", remark=HEALTHY)
-        yield TrueNumber(f"{name}.probe_share", float(share), "")
+        yield TrueNumber(f"{name}.probe_share", float(share), "", remark=TURNED_SINCE, counted=False)
 
 
 def shared_numbers(point: WorkingPoint) -> Iterator[TrueNumber]:

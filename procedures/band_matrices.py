@@ -14,6 +14,7 @@ from labctl.spectra.trace import Band
 from labctl.store.records import TraceRecord
 from labctl.store.rows import LOCKS
 from procedures.base import LabProcedure
+from procedures.gates import require_unclipped
 from procedures.traces import Share
 
 FEWEST_RECORDS: Final = 10
@@ -25,6 +26,7 @@ def take_matrix(
     """Return the mean matrix of `records` records of all detectors, or of those before a lock was lost."""
     digitizer = procedure.on_bench.station.digitizer
     record = digitizer.record()
+    require_unclipped(record, procedure.on_bench.station.file)
     accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
     accumulator.add(record)
     for done in range(1, records):

@@ -14,6 +14,7 @@ from labctl.locks.loop import Loop
 from labctl.spectra.estimate import Estimate
 from labctl.store.records import EventLevel, EventRecord, NamedResult
 from procedures.bench import Bench
+from procedures.gates import require_plausible
 
 LONGEST_WAIT_S = 1.0  # how long a stop may go unnoticed
 
@@ -114,7 +115,11 @@ class LabProcedure(Procedure):  # type: ignore[misc]
         bench.record.add_event(EventRecord(bench.clock.now(), level, self.step_name, text))
 
     def keep(self, name: str, estimate: Estimate, *, unit: str | None = None, convention: str | None = None) -> None:
-        """Keep a named result with its uncertainty, unit and convention."""
+        """Keep a named result with its uncertainty, unit and convention.
+
+        Raises `GateRefused` where physics does not allow it: what was known before then still holds.
+        """
+        require_plausible(name, estimate, self.on_bench.station.file, self.on_bench.results())
         self.on_bench.record.add_result(
             NamedResult(
                 name,

@@ -19,6 +19,7 @@ from labctl.spectra.estimate import DB_PER_NEPER, Estimate
 from labctl.station.roles import ToneSource
 from procedures.base import LabProcedure
 from procedures.frequencies import resonances_hz
+from procedures.gates import CLIPPED_V
 from procedures.oscillator_light import (
     METER_RELATIVE_SIGMA,
     close_oscillators,
@@ -37,7 +38,6 @@ SETTLE_S = 0.1
 READING_PERIOD_S = 0.02
 READING_S = 0.04  # with what the wire takes, for estimates
 DARK_SHARE = 0.5  # of the records
-CLIPPED_V = {"LV": 0.95, "HV": 19.0}  # of the digitizer's inputs
 NOT_SEEN = 1e-3  # chance of as strong a tone by noise alone
 
 

@@ -16,6 +16,7 @@ from labctl.spectra.estimate import Estimate, in_decibels
 from labctl.spectra.noise_reduction import clearance_db, shot_level, shot_normalise, subtract_dark
 from labctl.spectra.trace import Spectrum, Unit
 from procedures.base import LabProcedure
+from procedures.gates import require_fresh_reference, require_good_fit
 from procedures.kept_records import ModeSpectrum
 from procedures.shown_curves import show_mode
 from procedures.traces import (
@@ -62,7 +63,10 @@ class IndividualSpectrum(LabProcedure):
         settings = sweep(centre_hz, self.span, self.rbw, self.vbw, self.averages)
         signals = self._take_in_parts(settings, Share(0.1, 0.5), needs)
         block_beams(self, signal=True, local_oscillator=False)
+        signal_ended_at = bench.clock.now()
         shot = self._take("shot", settings, Share(0.5, 0.93))
+        settings_s = trace_s(self.rbw, self.averages)
+        require_fresh_reference(f"sensor{self.sensor}", signal_ended_at + settings_s, bench.clock.now())
         bench.station.shutters["local_oscillator"].close()
         dark_averages = max(FEWEST_DARK_AVERAGES, round(DARK_SHARE * self.averages))
         dark_settings = sweep(centre_hz, self.span, self.rbw, self.vbw, dark_averages)
@@ -103,6 +107,7 @@ class IndividualSpectrum(LabProcedure):
             normalisation_relative_sigma=level.relative_sigma,
         )
         relative, fit = found.spectrum, found.mode
+        require_good_fit(f"sensor{self.sensor}", fit)
         prefix = f"sensor{self.sensor}"
         self.keep(f"{prefix}.f0_hz", fit.f0_hz, unit="Hz", convention="centre of the mode")
         self.keep(

@@ -80,10 +80,15 @@ class Source:
         return ast.parse(self.text)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Everything in the file, walked once for all checks."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> list[str]:
         """Full names of what is imported, wherever in the file; a name from a package counts as its submodule."""
         found = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 found += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -114,6 +119,7 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
+@cache
 def room_of(module: str) -> tuple[int, str]:
     """Return height and name of the room of a module of ours; -1 where it has none."""
     for height, names in reversed(list(enumerate(ROOMS))):
@@ -151,7 +157,7 @@ def looks_into_the_simulation(source: Source) -> Iterator[str]:
     for imported in source.imports:
         if within(imported, "labctl.simulation") and not any(within(imported, door) for door in doors):
             yield f"imports {imported}"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and (node.attr == "truth" or (node.attr == "table" and not doors)):
             holder = ast.unparse(node.value)
             if node.attr == "truth" or holder.split(".")[-1] == "simulation":
@@ -188,15 +194,22 @@ def makes_code_from_data(source: Source) -> Iterator[str]:
     for name in source.imports:
         if any(within(name, module) for module in CODE_FROM_DATA):
             yield f"imports {name}"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if (
             isinstance(node, ast.Call)
             and (node.args or node.keywords)  # an event loop of Qt is run by an exec() without any
-            and ast.unparse(node.func).split(".")[-1] in ("eval", "exec", "__import__")
+            and last_name(node.func) in ("eval", "exec", "__import__")
         ):
             yield f"calls {ast.unparse(node.func)}"
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and not is_false(node.value):
             yield "allows pickles"
+
+
+def last_name(called: ast.AST) -> str:
+    """Return the name of what is called, without what it belongs to."""
+    if isinstance(called, ast.Attribute):
+        return called.attr
+    return called.id if isinstance(called, ast.Name) else ""
 
 
 def is_false(node: ast.AST) -> bool:
@@ -206,17 +219,17 @@ def is_false(node: ast.AST) -> bool:
 def sleeps(source: Source) -> Iterator[str]:
     allowed = set()
     if source.module == CLOCK:  # one place, the wall clock's own sleep
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.FunctionDef) and node.name == "sleep":
                 allowed |= {id(inner) for inner in ast.walk(node)}
     called = {"time": "time", "asyncio": "asyncio"}  # under which names the modules go
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             called |= {alias.asname: alias.name for alias in node.names if alias.asname and alias.name in called}
     for name in source.imports:
         if name in ("time.sleep", "asyncio.sleep"):
             yield f"imports {name}"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and id(node) not in allowed:
             module = called.get(ast.unparse(node.value))
             if module:
@@ -224,10 +237,8 @@ def sleeps(source: Source) -> Iterator[str]:
 
 
 def listens(source: Source) -> Iterator[str]:
-    compared = {
-        id(inner) for node in ast.walk(source.tree) if isinstance(node, ast.Compare) for inner in ast.walk(node)
-    }
-    for node in ast.walk(source.tree):
+    compared = {id(inner) for node in source.nodes if isinstance(node, ast.Compare) for inner in ast.walk(node)}
+    for node in source.nodes:
         if isinstance(node, ast.Constant) and node.value in EVERYWHERE and id(node) not in compared:
             yield "names every interface"
     if source.module in LISTENERS:
@@ -235,16 +246,16 @@ def listens(source: Source) -> Iterator[str]:
     for name in source.imports:
         if any(within(name, module) for module in SERVERS):
             yield f"imports {name}"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in LISTENING:
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and last_name(node.func) in LISTENING:
             yield f"calls {ast.unparse(node.func)}"
 
 
 def knows_this_machine(source: Source) -> Iterator[str]:
     for found in MACHINE_PATHS.finditer(source.text):
         yield f"names {found[0]}"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+    for node in source.nodes:
+        if isinstance(node, ast.Attribute) and node.attr == "path" and ast.unparse(node) == "sys.path":
             yield "touches sys.path"
     if "sys.path" in source.imports:
         yield "imports sys.path"

@@ -8,7 +8,7 @@ from labctl.report.contents import RunContents
 from labctl.report.wording import STEP_MARKS
 from labctl.store.records import StepRecord, StepState
 
-_PROCEDURES = {
+_PROCEDURES = {  # the first that gives it, where others make it better
     "oven.temperature_c": "warm_oven",
     "source.pump_parameter": "lock_source",
     "source.parametric_gain": "lock_source",
@@ -21,6 +21,17 @@ _PROCEDURES = {
     "joint.rephased_db": "joint_spectrum_digitizer",
     "sensor.marginal_db": "joint_spectrum_digitizer",
     "sensor.conditional_db": "joint_spectrum_digitizer",
+    **{
+        f"network.stage_{name}": "network_weights"
+        for name in ("zero_deg", "extinction", "tap", "largest_tap", "play_deg")
+    },
+    "sensor.weight": "network_weights",
+    "sensor.light_scale": "network_weights",
+    "sensor.extraction": "extraction_efficiency",
+    "sensor.extraction_deg": "extraction_efficiency",
+    "sensor.probe_share": "power_balance",
+    "sensor.fringe_share": "power_balance",
+    **{f"audit.sensor_{name}": "audit_signs" for name in ("sign", "tone_rad", "delay_s")},
     "sensor.lock_residual_rad": "lock_homodyne",
     "sensor.visibility": "lock_homodyne",
     "sensor.f0_hz": "individual_spectrum",
@@ -44,6 +55,7 @@ _PROCEDURES = {
     "sensor.phase_rms_rad": "optomechanical_coupling",
     "sensor.inconsistency": "uniformity",
     "sensor.inconsistency_off": "uniformity",
+    "sensor.inconsistency_signed": "uniformity",
     "sensor.inconsistency_gamma": "uniformity",
     "sensor.inconsistency_coupling": "uniformity",
     "sensor.inconsistency_linewidth": "uniformity",
@@ -59,20 +71,33 @@ _PROCEDURES = {
     "source.phase_noise_rad": "squeezing_against_pump",
     "joint.promised_db": "sum_diagnosis",
     "joint.missing_db": "sum_diagnosis",
+    "joint.delay_s": "sum_diagnosis",
     "joint.rms_delay_s": "sum_diagnosis",
     "joint.common_jitter_rad": "sum_diagnosis",
     "joint.private_jitter_rad": "sum_diagnosis",
     "joint.lost_to_delays_db": "sum_diagnosis",
     "joint.lost_to_jitter_db": "sum_diagnosis",
     "joint.lost_to_loss_db": "sum_diagnosis",
+    **{f"joint.night_{name}": "joint_stability" for name in ("mean_db", "scatter_db", "drift_db_per_h")},
+    **{
+        f"advantage.m_{name}": "network_scaling"
+        for name in ("joint_db", "percent", "rmse_entangled", "rmse_separable", "rmse_marginal")
+    },
 }
+_OF_ONE = re.compile(r"\b(sensor|stage|m|delay)[0-9]+(?=[._])")
+"""Sensors, stages of the network, numbers of sensors and delays, which are counted in the names of results."""
 _NUMBERED = re.compile(r"sensor([0-9]+)\.")
 _SENSOR_PARAMETER = "sensor"
 
 
+def procedure_of(result: str) -> str | None:
+    """Return which procedure gives a result first, None for what none gives."""
+    return _PROCEDURES.get(_OF_ONE.sub(r"\1", result))
+
+
 def why_missing(result: str, run: RunContents) -> str:
     """Why the run has no such result, in one clause, from its step journal."""
-    procedure = _PROCEDURES.get(_NUMBERED.sub("sensor.", result))
+    procedure = procedure_of(result)
     if procedure is None:
         return "no step of the run gives it" if run.steps else "the run has no steps in its journal"
     return why_unmeasured(procedure, run, _sensor_of(result))

@@ -10,7 +10,7 @@ from report_runs import Night, write_night
 from whole_paper import whole_night
 
 from labctl.report.contents import read_run
-from labctl.report.origins import _PROCEDURES, why_missing, why_unmeasured
+from labctl.report.origins import _PROCEDURES, procedure_of, why_missing, why_unmeasured
 from labctl.report.published import (
     ROUNDING_SIGMA_PER_STEP,
     Reference,
@@ -157,3 +157,21 @@ def test_reasons_name_the_step(tmp_path: Path) -> None:
 
 def test_every_procedure_of_the_origins_exists() -> None:
     assert set(_PROCEDURES.values()) <= set(PROCEDURES)
+
+
+@pytest.mark.parametrize(
+    ("result", "procedure"),
+    [
+        ("sensor12.visibility", "lock_homodyne"),
+        ("sensor3.extraction_deg", "extraction_efficiency"),
+        ("network.stage2_extinction", "network_weights"),
+        ("advantage.m16_percent", "network_scaling"),
+        ("joint.delay3_s", "sum_diagnosis"),
+        ("audit.sensor4_sign", "audit_signs"),
+        ("source.pump_parameter", "lock_source"),
+        ("joint.night_drift_db_per_h", "joint_stability"),
+        ("joint.delight3_s", None),
+    ],
+)
+def test_a_result_is_known_by_its_name_without_its_numbers(result: str, procedure: str | None) -> None:
+    assert procedure_of(result) == procedure

@@ -18,6 +18,7 @@ procedure = "warm_oven"
 [[step]]
 name = "noise_floor"
 procedure = "noise_floor"
+parameters = { averages = 50 }
 [[step]]
 name = "lock_source"
 procedure = "lock_source"
@@ -25,8 +26,8 @@ needs = ["warm_oven"]
 [[step]]
 name = "lock_homodyne"
 procedure = "lock_homodyne"
-for_each = "sensor"
 needs = ["lock_source"]
+parameters = { sensor = 2 }
 """
 
 

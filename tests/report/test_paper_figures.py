@@ -130,13 +130,13 @@ def test_advantage_shows_measured_filled_and_published_open(run: RunContents) ->
     assert list(published.get_ydata()) == [8.9, 17.8, 23.7] and published.get_markerfacecolor() == "none"
     assert series(sketch, "a", "entangled, measured").sigma == pytest.approx([0.0008, 0.0007])
     labels = [text.get_text() for text in right.get_legend().get_texts()]
-    assert labels[:2] == ["model, efficiency 81.3 %", "model, efficiency 100.0 %"]
+    assert labels[:2] == ["model, efficiency 72.0 %", "model, efficiency 100.0 %"]  # of channel and source
 
 
 def test_the_model_goes_through_the_noise_that_it_is_from(run: RunContents) -> None:
     sketch = draw_advantage(run, ())
-    assert at(series(sketch, "a", "entangled, model, efficiency 0.813"), 4.0) == pytest.approx(0.1461, rel=1e-6)
-    at_one = [at(series(sketch, "a", f"{kind}, model, efficiency 0.813"), 1.0) for kind in ("entangled", "separable")]
+    assert at(series(sketch, "a", "entangled, model, efficiency 0.72"), 4.0) == pytest.approx(0.1461, rel=1e-6)
+    at_one = [at(series(sketch, "a", f"{kind}, model, efficiency 0.72"), 1.0) for kind in ("entangled", "separable")]
     assert at_one[0] == pytest.approx(at_one[1])
 
 

@@ -166,6 +166,7 @@ def test_a_published_number_is_never_a_measured_one(tmp_path: Path) -> None:
         assert not DIGIT.search(re.sub(r"step [a-z_]+(\.[0-9]+)?", "", cell))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_measured_cells_follow_the_results_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = write_night(tmp_path / "runs", "measured", Night(traces=False))
     before = page_of(run)
@@ -228,6 +229,7 @@ def test_a_run_with_a_manifest_alone_has_a_report(tmp_path: Path) -> None:
     assert "holds no run.db" in page.text and "✖ Run crashed" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_any_number_of_sensors(tmp_path: Path) -> None:
     page = page_of(write_night(tmp_path / "runs", "five", Night(sensors=5)))
     assert len(page.images) >= 5
@@ -243,6 +245,7 @@ def test_results_without_a_place_are_shown_all_the_same(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_the_report_goes(tmp_path: Path) -> None:
     run = write_night(tmp_path / "runs", "goes", Night(traces=False, results=False))
     assert write_report(run) == run / "report.html"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from labctl.bus.spectra import Curve, LiveSpectrum
 from labctl.errors import MissingResult
 from labctl.estimation.cross_spectrum import CrossSpectrum
 from labctl.locks.causes import explain
+from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.locked_time import LoopTime
 from labctl.locks.loops import Loops, build_loops, build_supervisor
 from labctl.locks.losses import Evidence
@@ -22,7 +23,19 @@ from labctl.store.rows import LOCKS
 from procedures.kept_records import JointRecords, ModeSpectrum
 
 
-class Record(Protocol):
+class Findings(Protocol):
+    """What was measured so far; a run on disk is one, also after it ended."""
+
+    def results(self) -> dict[str, NamedResult]:
+        """Return the results so far."""
+        ...
+
+    def trace(self, name: str) -> TraceRecord:
+        """Return the latest valid trace of that name. Raises `MissingResult` where there is none."""
+        ...
+
+
+class Record(Findings, Protocol):
     """Where traces, results and events go; a run on disk is one."""
 
     def add_trace(self, trace: TraceRecord) -> int:
@@ -39,10 +52,6 @@ class Record(Protocol):
 
     def add_loss(self, loss: LossRecord) -> None:
         """Keep a lost lock."""
-        ...
-
-    def results(self) -> dict[str, NamedResult]:
-        """Return the results so far."""
         ...
 
 
@@ -81,6 +90,13 @@ class MemoryRecord:
         """Return the results so far."""
         return dict(self.named)
 
+    def trace(self, name: str) -> TraceRecord:
+        """Return the latest valid trace of that name. Raises `MissingResult` where there is none."""
+        for trace in reversed(self.traces):
+            if trace.valid and trace.name == name:
+                return trace
+        raise MissingResult(f"There is no valid trace {name} yet.", remedy="Run the step that takes it first.")
+
     def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
         """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         doubtful = [
@@ -109,7 +125,8 @@ class Bench:
     shows_sweeps: bool = False  # whether a sweep is read while it goes on, for who looks
     on_curve: Callable[[Curve], None] | None = None  # who is shown data with their fit
     known: dict[str, NamedResult] = field(default_factory=dict)  # of earlier runs on this table
-    left_out: frozenset[int] = frozenset()  # sensors that do not work tonight
+    earlier_runs: Callable[[], Iterable[Findings]] = tuple  # on this table, the latest first
+    left_out: frozenset[int] = frozenset()  # sensors that do not work tonight, for a step that spares them
     shot_and_dark: tuple[CrossSpectrum, CrossSpectrum] | None = None  # to which live spectra are shown
     joint_records: JointRecords | None = None  # the latest of the network as it is
     mode_spectra: dict[int, ModeSpectrum] = field(default_factory=dict)  # the latest of each sensor
@@ -128,6 +145,14 @@ class Bench:
     def clock(self) -> Clock:
         """Return the clock of the station."""
         return self.station.clock
+
+    def sensors_in_use(self) -> list[int]:
+        """Return the numbers of the sensors that are not left out, in their order."""
+        return [number for number in range(1, len(self.loops.homodyne) + 1) if number not in self.left_out]
+
+    def homodyne_in_use(self) -> list[HomodyneLock]:
+        """Return the homodyne loops of the sensors that are not left out, in the order of their sensors."""
+        return [self.loops.of_sensor(number) for number in self.sensors_in_use()]
 
     def renew_loops(self) -> None:
         """Build the loops anew: their servos and monitors were bound to an instrument that was away. What is locked

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Step
-from labctl.errors import ConfigurationError, LabError, StepTimeout, Stopped
+from labctl.errors import ConfigurationError, LabError, MissingResult, RecordRefused, StepTimeout, Stopped
 from labctl.station.clock import Clock
 from procedures.base import LabProcedure
 from procedures.bench import Bench
 from procedures.catalogue import PROCEDURES
+
+FAULTS_OF_A_STEP = (MissingResult, RecordRefused)  # of the record's errors: it goes on without the step
 
 
 class Follower(Protocol):

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Budgets, Pause, Step
-from labctl.errors import LabError, MissingResult, RecordRefused, Stopped, StoreError
+from labctl.errors import LabError, Stopped, StoreError
 from labctl.locks.locked_time import LoopTime
-from labctl.station.revival import revive
 from labctl.store.records import DoubtfulTrace, EventRecord, NamedResult, RunState, StepRecord, StepState
 from procedures.asked_settings import SettingsKeeper, SettingsRecord
 from procedures.bench import Bench, Record
 from procedures.execution import (
+    FAULTS_OF_A_STEP,
     Follower,
     Skipped,
     StopRequest,
@@ -28,6 +28,7 @@ from procedures.pausing import Conditions
 from procedures.quarantine import Quarantine
 from procedures.step_queue import QueuedStep, StepQueue
 from procedures.trouble import Ladder, Rung
+from procedures.ways_out import WaysOut
 
 __all__ = [
     "Follower",
@@ -45,9 +46,7 @@ __all__ = [
 HEALTH_PERIOD_S = 300.0
 PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
 CONDITION_LOOK_S = 5.0  # between two looks whether a run that waits may go on
-FAULTS_OF_A_STEP = (MissingResult, RecordRefused)  # of the record's errors: it goes on without the step
 WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
-REVIVAL_WAITS_S = (2.0, 5.0, 10.0, 30.0, 60.0)  # between looks for who is away: boards reboot in a minute
 
 
 class Journal(Record, SettingsRecord, Protocol):
@@ -121,6 +120,7 @@ class RecipeRun:
         self._pause = pause or Pause()
         self._conditions = Conditions(bench, self._pause)
         self._ladder = Ladder(budgets or Budgets(), bench.station.file)
+        self._ways_out = WaysOut(bench, stop, self._event)
         self._quarantine = Quarantine(bench, journal)
         self._on_stall = on_stall
         self._stalled = ""  # why the run was given up although nobody stopped it
@@ -242,38 +242,10 @@ class RecipeRun:
         tried[rung] += 1
         after = "" if rung is Rung.RETRY else f" after a {rung}"
         self._event("warning", step.name, f"Try {queued.attempt} failed and will be repeated{after}: {error}")
-        if self._ladder.has(Rung.RECONNECT) and self._revive():
+        if self._ladder.has(Rung.RECONNECT) and self._ways_out.reconnect():
             self._ladder.spend(Rung.RECONNECT)
-        if rung is Rung.RELOCK:
-            self._release_loops_of(step)
-        elif rung is Rung.REALIGN:
-            self._realign(step)
+        self._ways_out.take(rung, step)
         return True
-
-    def _release_loops_of(self, step: Step) -> None:
-        """Open the loops that a step needs, so that they are locked anew from the beginning."""
-        supervisor, entries = self._bench.supervisor, self._bench.station.file.loops
-        mine = [
-            name
-            for name, entry in entries.items()
-            if step.sensor is None or getattr(entry, "sensor", None) == step.sensor
-        ]
-        try:
-            supervisor.release(mine)
-        except LabError as error:  # the next try meets it again
-            self._event("warning", step.name, str(error))
-
-    def _realign(self, step: Step) -> None:
-        again = replace(
-            step, name=f"realign.{step.sensor}", procedure="align_sensor", needs=(), retries=0,
-            parameters={"sensor": step.sensor or 1}, fresh_s=None, moved={},
-        )  # fmt: skip
-        try:
-            execute(again, self._bench, self._stop, _NoFollower())
-        except Exception as error:  # the next try of the step itself decides
-            if isinstance(error, StoreError) and not isinstance(error, FAULTS_OF_A_STEP):
-                raise
-            self._event("warning", again.name, str(error))
 
     def _wait_until_allowed(self, queued: QueuedStep, reason: str) -> bool:
         """Wait until measuring is allowed again; return False where that took too long, or after a stop or skip."""
@@ -307,28 +279,6 @@ class RecipeRun:
         for queued in self._ran:
             if queued.step.name in doubtful - allowed and queued.state is StepState.DONE:
                 self._end(queued, StepState.FAILED, "its data are in doubt, and the night has no tries left")
-
-    def _revive(self) -> bool:
-        """Bring back what was away before the next try; high voltage that was up is raised again. Return whether
-        anything had been lost."""
-        station = self._bench.station
-        raised = any(piezo.commanded_v for piezo in station.piezos.values())
-        revival = revive(station)
-        for wait_s in REVIVAL_WAITS_S:
-            if not revival.away or self._stop.asked():
-                break
-            self._bench.clock.sleep(wait_s)
-            revival = revival.then(revive(station))
-        for sentence in revival.sentences:
-            self._event("warning", "revival", sentence)
-        if revival.changed:
-            try:
-                self._bench.renew_loops()
-                if raised:
-                    station.raise_piezos()
-            except LabError as error:  # the next try meets it again; the rest of the night must not end of it
-                self._event("error", "revival", str(error))
-        return revival.changed
 
     def _attempt(self, queued: QueuedStep) -> LabError | None:
         """Do a step once; return what went wrong, if it may be tried again."""
@@ -415,13 +365,6 @@ class RecipeRun:
 
     def _event(self, level: str, source: str, text: str) -> None:
         self._journal.add_event(EventRecord(self._bench.clock.now(), level, source, text))  # type: ignore[arg-type]
-
-
-class _NoFollower:
-    """Nobody follows what helps another step."""
-
-    def step_progressed(self, step: Step, fraction: float) -> None:
-        pass
 
 
 class _Follower:

@@ -63,6 +63,10 @@ class ToldRecord:
         """Return the results so far."""
         return self._journal.results()
 
+    def trace(self, name: str) -> TraceRecord:
+        """Return the latest valid trace of that name. Raises `MissingResult` where there is none."""
+        return self._journal.trace(name)
+
     def keep_loop_times(self, times: Sequence[LoopTime]) -> None:
         """Keep how long each loop was locked."""
         self._journal.keep_loop_times(times)

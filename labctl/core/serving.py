@@ -221,6 +221,10 @@ class IdleRecord:
         """Return none: those of earlier runs are known to the bench."""
         return {}
 
+    def trace(self, name: str) -> TraceRecord:
+        """Raise `MissingResult`: none is kept."""
+        raise MissingResult(f"Between runs no trace {name} is kept.", remedy="Take it in a run.")
+
 
 class _Quiet:
     """A listener that says nothing: the queue tells where it is."""

@@ -7,7 +7,7 @@ A sum y = sum_j w_j x_j then has the density w^H C w.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,10 @@ class CrossSpectrum:
         return Acquisition.of_hann_records(
             self.enbw_hz / HANN_ENBW_BINS, max(1, round(self.averages)), effective_k=self.averages
         )
+
+    def of_channels(self, indices: Sequence[int]) -> CrossSpectrum:
+        """The matrices of some of the channels, counted from 0, in this order."""
+        return replace(self, csd=self.csd[:, indices][:, :, indices])
 
     def channel(self, index: int) -> Spectrum:
         """Power spectrum of one channel, V^2/Hz."""

@@ -193,16 +193,16 @@ def trace_by_row(connection: sqlite3.Connection, identity: int) -> TraceRecord:
 
 
 def latest_valid_trace(connection: sqlite3.Connection, name: str, folder: Path) -> TraceRecord:
-    """The last valid trace of that name; raises StoreError that says what there is instead."""
+    """The last valid trace of that name; raises MissingResult that says what there is instead."""
     found = connection.execute("SELECT id, valid, invalid_reason FROM traces WHERE name = ? ORDER BY id", (name,))
     rows = found.fetchall()
     valid = [identity for identity, is_valid, _ in rows if is_valid]
     if valid:
         return trace_by_row(connection, valid[-1])
     if rows:
-        raise StoreError(f"{folder}: none of the {len(rows)} traces {name} is valid; the last one: {rows[-1][2]}.")
+        raise MissingResult(f"{folder}: none of the {len(rows)} traces {name} is valid; the last one: {rows[-1][2]}.")
     names = [row[0] for row in connection.execute("SELECT DISTINCT name FROM traces ORDER BY name")]
-    raise StoreError(f"{folder} has no trace {name}; it has: {', '.join(names) or 'none at all'}.")
+    raise MissingResult(f"{folder} has no trace {name}; it has: {', '.join(names) or 'none at all'}.")
 
 
 def readable_traces(connection: sqlite3.Connection, unreadable: list[str]) -> Iterator[TraceRecord]:

@@ -198,7 +198,7 @@ class RunWriter:
             return rows.results(connection)
 
     def trace(self, name: str) -> TraceRecord:
-        """The latest valid trace of that name; raises StoreError that says what there is instead."""
+        """The latest valid trace of that name; raises MissingResult that says what there is instead."""
         with self._reading() as connection:
             return rows.latest_valid_trace(connection, name, self.path)
 

@@ -84,7 +84,7 @@ def test_who_was_away_is_brought_back_as_often_as_the_budget_says(
         looked.append(1)
         return Revival(changed=True)
 
-    monkeypatch.setattr("procedures.overnight.revive", revive)
+    monkeypatch.setattr("procedures.ways_out.revive", revive)
     monkeypatch.setattr(night.bench, "renew_loops", lambda: None)
     night.script.actions["a"] = [fail("silent") for _ in range(4)]
     assert night.run(step("a", retries=4), budgets=Budgets(reconnect=2)).state is RunState.COMPLETE

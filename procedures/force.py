@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pymeasure.experiment import FloatParameter
 
-from labctl.errors import ConfigurationError, MissingResult
+from labctl.errors import ConfigurationError
 from labctl.estimation.force_resolution import Calibration, Reading, Sidedness, force_resolution, resolution_with
 from labctl.spectra.estimate import Estimate, from_decibels
 from labctl.store.records import TraceRecord
 from procedures.base import LabProcedure
 from procedures.kept_records import ModeSpectrum
+from procedures.sensor_modes import mode_spectrum
 
 JOINT = "joint.raw_db"  # the sum in hardware, as the joint spectrum shows it
 UNIT = "N/sqrt(Hz)"
@@ -62,19 +63,10 @@ class ForceResolution(LabProcedure):
         )
         count = bench.station.file.station.sensors
         for sensor in range(1, count + 1):
-            self._resolve(sensor, self._spectrum(sensor), ruler)
+            self._resolve(sensor, mode_spectrum(bench, sensor), ruler)
             self.progress(sensor / count)
         exact = Estimate(self.detuning, 0.0, "Hz", "above the resonance, where force resolution off resonance is told")
         self.keep("force.detuning_hz", exact)
-
-    def _spectrum(self, sensor: int) -> ModeSpectrum:
-        found = self.on_bench.mode_spectra.get(sensor)
-        if found is None:
-            raise MissingResult(
-                f"No spectrum of sensor {sensor} was taken since the table was opened.",
-                remedy="Run individual_spectrum of this sensor first.",
-            )
-        return found
 
     def _kinds(self, sensor: int) -> Mapping[str, _Kind]:
         coherent = Estimate(1.0, 0.0, "", "shot noise")

@@ -3,7 +3,7 @@ again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,17 +46,22 @@ def history_of(runs: Path, station_name: str, backend: str) -> History:
     """Return what the last runs on a station did; runs that cannot be read are left out."""
     steps: dict[str, DoneStep] = {}
     results: dict[str, NamedResult] = {}
+    for reader in last_runs(runs, station_name, backend):
+        with suppress(StoreError, ValueError):
+            found = reader.results()
+            for step in done_steps(reader.manifest, reader.steps(), found):
+                steps.setdefault(step.name, step)
+            results = found | results
+    return History(steps, results)
+
+
+def last_runs(runs: Path, station_name: str, backend: str) -> Iterator[RunReader]:
+    """Yield the last runs on a station, the latest first; those that cannot be opened are left out."""
     with suppress(StoreError):
         for summary in Catalogue(runs).list()[:MOST_RUNS]:
-            if summary.station_name != station_name or summary.backend != backend:
-                continue
-            with suppress(StoreError, ValueError):
-                reader = RunReader(summary.path)
-                found = reader.results()
-                for step in done_steps(reader.manifest, reader.steps(), found):
-                    steps.setdefault(step.name, step)
-                results = found | results
-    return History(steps, results)
+            if summary.station_name == station_name and summary.backend == backend:
+                with suppress(StoreError, ValueError):
+                    yield RunReader(summary.path)
 
 
 def done_steps(manifest: Manifest, steps: Iterable[StepRecord], results: Mapping[str, NamedResult]) -> list[DoneStep]:

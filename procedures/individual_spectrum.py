@@ -10,14 +10,14 @@ import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
 from drivers.sweep import SweepSettings
-from labctl.estimation.drifting_mode import fit_drifting_mode
 from labctl.locks.loop import Loop
 from labctl.spectra.estimate import Estimate, in_decibels
-from labctl.spectra.noise_reduction import clearance_db, shot_level, shot_normalise, subtract_dark
-from labctl.spectra.trace import Spectrum, Unit
+from labctl.spectra.noise_reduction import clearance_db
+from labctl.spectra.trace import Spectrum
 from procedures.base import LabProcedure
 from procedures.gates import require_fresh_reference, require_good_fit
 from procedures.kept_records import ModeSpectrum
+from procedures.sensor_modes import measured_mode
 from procedures.shown_curves import show_mode
 from procedures.traces import (
     LOCKING_S,
@@ -99,13 +99,8 @@ class IndividualSpectrum(LabProcedure):
         return parts
 
     def _analyse(self, signals: Sequence[Spectrum], shot: Spectrum, dark: Spectrum, band: tuple[float, float]) -> None:
-        """Fit the mode to (signal - dark) over the level of (shot - dark): shot noise is white over so small a span."""
-        psd = shot.in_unit(Unit.V2_PER_HZ)
-        level = shot_level(subtract_dark(psd, dark), band)
-        found = fit_drifting_mode(
-            [shot_normalise(signal, level, dark) for signal in signals],
-            normalisation_relative_sigma=level.relative_sigma,
-        )
+        """Keep the mode and the noise beside it, and leave both on the bench."""
+        found = measured_mode(signals, shot, dark)
         relative, fit = found.spectrum, found.mode
         require_good_fit(f"sensor{self.sensor}", fit)
         prefix = f"sensor{self.sensor}"

@@ -26,6 +26,7 @@ from labctl.store.lock_memory import LockKeeper, LockMemory
 from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, NamedResult, RunState, SettingValue
 from labctl.store.writer import RunWriter
 from procedures.bench import Bench, MemoryRecord
+from procedures.freshness import last_runs
 from procedures.overnight import (
     Journal,
     Listener,
@@ -182,6 +183,7 @@ def run_on(
     began_at = station.clock.now()
     record_before = bench.record
     bench.known |= plan.known
+    bench.earlier_runs = lambda: last_runs(plan.runs, plan.station.station.name, plan.station.backend.kind)
     if plan.resume is None:
         require_room(plan.runs, sum(_expected_s(queue, bench).values()))
         writer = _begun(plan, table)

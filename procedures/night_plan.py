@@ -45,7 +45,7 @@ def fit_into(steps: Sequence[Step], expected_s: Mapping[str, float], available_s
             break
         chosen |= best[1]
         used_s += best[2]
-    reason = f"no time: {duration_text(usable_s)} can be planned until the end of the night"
+    reason = f"no time in {duration_text(usable_s)}"
     return Fit(used_s, {step.name: reason for step in steps if step.name not in chosen})
 
 

@@ -80,7 +80,9 @@ def print_plan(plan: Plan, rehearse: bool) -> None:
     writes = _rehearsed(plan) if rehearse else {}
     table = Table(title=f"{plan.title}: nothing is sent to the instruments")
     for heading in ("after", "step", "takes", "needs", "settings that it writes" if rehearse else "remark"):
-        table.add_column(heading, justify="right" if heading in ("after", "takes") else "left")
+        table.add_column(
+            heading, justify="right" if heading in ("after", "takes") else "left", no_wrap=heading in ("after", "step")
+        )
     at_s = 0.0
     for step in plan.steps:
         why = plan.fresh.get(step.name) or plan.left_out.get(step.name)
@@ -91,13 +93,25 @@ def print_plan(plan: Plan, rehearse: bool) -> None:
             _clock(at_s),
             step.name,
             duration_text(expected_s[step.name]),
-            ", ".join(step.needs),
+            ", ".join(_grouped(step.needs)),
             "; ".join(writes.get(step.name, [])) if rehearse else "",
         )
         at_s += expected_s[step.name]
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"Together about {duration_text(at_s)}.", highlight=False)
+
+
+def _grouped(names: Sequence[str]) -> list[str]:
+    """Return names with steps of all sensors as one: lock_homodyne.1 to 4."""
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stem, _, number = name.rpartition(".")
+        stems.setdefault(stem if stem and number.isdigit() else name, []).append(number)
+    return [
+        stem if numbers == [stem] else f"{stem}.{numbers[0]}" + (f" to {numbers[-1]}" if len(numbers) > 1 else "")
+        for stem, numbers in stems.items()
+    ]
 
 
 def _clock(seconds: float) -> str:

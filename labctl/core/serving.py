@@ -24,7 +24,7 @@ from labctl.core.report_writer import write_report_aside
 from labctl.core.settings import LIVE, LIVE_AVERAGES, LIVE_REFERENCE_S
 from labctl.core.stored_runs import StoredRuns
 from labctl.core.traffic_tail import TrafficTail
-from labctl.errors import LabError
+from labctl.errors import LabError, MissingResult
 from labctl.locks.machine import LoopMachine
 from labctl.locks.states import LockState
 from labctl.station.station import Station

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labctl.errors import StoreError
+from labctl.errors import MissingResult, StoreError
 from labctl.store import json_codec
 from labctl.store.blobs import from_blob, parse_shape, to_blob
 from labctl.store.documents import settings_from

@@ -22,7 +22,7 @@ def test_the_most_value_for_the_time_with_what_it_needs() -> None:
     assert everything.left_out == {} and everything.chosen_s == sum(expected_s.values())
     some = fit_into(steps, expected_s, HOUR_S)
     assert set(some.left_out) == {"long", "last"} and some.chosen_s == 1200.0
-    assert some.left_out["long"] == "no time: 54 min can be planned until the end of the night"
+    assert some.left_out["long"] == "no time in 54 min"
     assert set(fit_into(steps, expected_s, 1000.0).left_out) == {"long", "short", "last"}
     assert set(fit_into(steps, expected_s, 100.0).left_out) == {"lock", "long", "short", "last"}
 

@@ -29,7 +29,8 @@ LOW_TONE_RATIO = 4.0  # of the high tone: a delay turns the low one that much le
 LEAST_TONE_RATIO = 1.5  # closer tones tell nothing of delays
 SETTLE_S = 0.1
 OFFSET_READINGS, OFFSET_PERIOD_S = 10, 0.02
-RECORD_S = 0.1  # arming, filling and transfer, for estimates
+RECORD_S = 0.06  # arming, filling and transfer, for estimates
+LOOKING_S = 2.5  # at all loops, before and after the records, for estimates
 SIGNS = {"+": 1, "-": -1}
 
 
@@ -38,7 +39,7 @@ class AuditSigns(LabProcedure):
 
     The signs to be found are those of the quadratures in the station file, or `signs`, one + or - a sensor: where a
     detector's output is reversed and its quadrature makes up for it. The overall sign comes from the slopes that the
-    servos hold. The tone is off afterwards, however this ends.
+    servos hold. Sensors that the bench leaves out are not looked at. The tone is off afterwards, however this ends.
     """
 
     title = "Signs of the homodyne quadratures"
@@ -50,15 +51,17 @@ class AuditSigns(LabProcedure):
     DATA_COLUMNS = ["Sensor", "Sign", "Tone share", "Signal to noise"]
 
     def expected_s(self) -> float:
-        """Return the time of the records and of a look at every fringe, in s."""
+        """Return the time of the records, of a look at every fringe, and of looks at the locks, in s."""
         sensors = self.on_bench.station.file.station.sensors
-        return float(2 * (self.records * RECORD_S + SETTLE_S) + sensors * OFFSET_READINGS * OFFSET_PERIOD_S)
+        records_s = 2 * (self.records * RECORD_S + SETTLE_S)
+        return float(records_s + sensors * OFFSET_READINGS * OFFSET_PERIOD_S + LOOKING_S)
 
     def measure(self) -> None:
         """Raises `LockError` that names every detector with a wrong sign or none, `AnalysisRefused` where the tone
         is too weak to tell."""
-        loops = self.on_bench.loops.homodyne
-        intended = self._intended(loops)
+        loops = self.on_bench.homodyne_in_use()
+        every = self._intended(self.on_bench.loops.homodyne)
+        intended = [every[sensor - 1] for sensor in self.on_bench.sensors_in_use()]
         tone = self._tone()
         frequencies = self._frequencies()
         open_beams(self)
@@ -123,7 +126,7 @@ class AuditSigns(LabProcedure):
             self.ensure_locked(needs)
             with bench.supervisor.watch([loop.name for loop in needs]) as watch:
                 with switched_off_afterwards(tone):
-                    tones = [self._measured(tone, frequency, loops) for frequency in frequencies]
+                    tones = [self._measured(tone, frequency) for frequency in frequencies]
                     offsets_rad = [self._offset_rad(loop) for loop in loops]
                 verdict = watch.verdict()
             if verdict.locked:
@@ -133,8 +136,9 @@ class AuditSigns(LabProcedure):
             f"A lock was lost in each of {TRIES} tries; last: {verdict.reason}", remedy="See the events of the run."
         )
 
-    def _measured(self, tone: ToneSource, frequency_hz: float, loops: Sequence[HomodyneLock]) -> TonePhasors:
-        digitizer = self.on_bench.station.digitizer
+    def _measured(self, tone: ToneSource, frequency_hz: float) -> TonePhasors:
+        """Return the tone in the records of the detectors in use."""
+        digitizer, loops = self.on_bench.station.digitizer, self.on_bench.loops.homodyne
         tone.set_tone(frequency_hz, self.amplitude)
         tone.switch_on()
         self.wait(SETTLE_S)
@@ -147,7 +151,8 @@ class AuditSigns(LabProcedure):
                 f"The digitizer has {len(records[0])} detectors, and there are {len(loops)} homodyne loops.",
                 remedy="Give every sensor an input under [digitizer] and a loop.",
             )
-        return measure_tone(np.array(records), digitizer.sample_rate_hz, frequency_hz)
+        chosen = [sensor - 1 for sensor in self.on_bench.sensors_in_use()]
+        return measure_tone(np.array(records)[:, chosen], digitizer.sample_rate_hz, frequency_hz)
 
     def _offset_rad(self, loop: HomodyneLock) -> float:
         readings = []
@@ -175,23 +180,24 @@ class AuditSigns(LabProcedure):
     # ---- what is kept -----------------------------------------------------------------------------------------------
 
     def _keep_findings(self, audit: SignAudit, tones: Sequence[TonePhasors]) -> None:
-        for index, one in enumerate(audit.signs):
-            name = f"audit.sensor{index + 1}"
+        sensors = self.on_bench.sensors_in_use()
+        for index, (sensor, one) in enumerate(zip(sensors, audit.signs, strict=True)):
+            name = f"audit.sensor{sensor}"
             if one.sight is Sight.CLEAR:
                 self.keep(f"{name}_sign", audit.sign(index))
                 if index != audit.reference and len(tones) > 1:
-                    self.keep(f"{name}_delay_s", one.delay, convention=f"later than sensor {audit.reference + 1}")
+                    self.keep(f"{name}_delay_s", one.delay, convention=f"later than sensor {sensors[audit.reference]}")
             depth = self._depth(index, tones[0])
             if depth is not None:
                 self.keep(f"{name}_tone_rad", depth)
             sign = audit.sign(index).value if one.sight is Sight.CLEAR else 0.0
-            self.row(sensor=index + 1, sign=sign, tone_share=one.share, signal_to_noise=one.snr)
+            self.row(sensor=sensor, sign=sign, tone_share=one.share, signal_to_noise=one.snr)
 
     def _depth(self, index: int, tone: TonePhasors) -> Estimate | None:
         """Return the depth of the tone in rad, where fringe and powers are known: shot noise over the slope of the
         fringe is what a detector resolves, whatever its gain."""
         file = self.on_bench.station.file
-        calibration = self.on_bench.loops.homodyne[index].calibration
+        calibration = self.on_bench.homodyne_in_use()[index].calibration
         if file.light is None or file.detectors is None or calibration is None:
             return None
         fringe_a = calibration.amplitude_v / file.detectors.dc_volts_per_ampere

@@ -47,8 +47,9 @@ def keep_matrix(
     verdict: Verdict,
     needed: Sequence[str] = (),
 ) -> None:
-    """Keep a matrix as the trace `name`, for which the loops in `needed` had to be locked."""
+    """Keep a matrix of all detectors as the trace `name`, for which the loops in `needed` had to be locked."""
     channels = matrix.csd.shape[1]
+    left_out = " ".join(map(str, sorted(procedure.on_bench.left_out)))  # sensors, counted from 1
     procedure.on_bench.record.add_trace(
         TraceRecord(
             name=name,
@@ -66,6 +67,7 @@ def keep_matrix(
                 "window": "hann",
                 "averaging": "power",
                 "sidedness": "one-sided",
+                **({"left_out": left_out} if left_out else {}),
                 **({LOCKS: " ".join(needed)} if needed else {}),
             },
             valid=verdict.locked,

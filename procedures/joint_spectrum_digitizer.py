@@ -35,7 +35,8 @@ RECORD_S = 0.06  # arming, filling and transfer
 
 class JointSpectrumDigitizer(LabProcedure):
     """Cross-spectral matrix of all detectors, with shot and dark noise; from it the raw sum, each detector alone,
-    each given the others, and the re-phased optimum."""
+    each given the others, and the re-phased optimum. Sensors that the bench leaves out are recorded with the others,
+    and take no part in the numbers."""
 
     title = "Joint spectrum, digitizer"
     roles = ("digitizer", "homodyne")
@@ -56,9 +57,9 @@ class JointSpectrumDigitizer(LabProcedure):
         self._analyse(kept.signal, kept.shot, kept.dark)
 
     def take(self) -> JointRecords:
-        """Record signal, shot and dark noise, and leave them on the bench."""
+        """Record signal, shot and dark noise of all detectors, and leave them on the bench if none is left out."""
         bench = self.on_bench
-        needs = [*bench.loops.source, *bench.loops.homodyne]
+        needs = [*bench.loops.source, *bench.homodyne_in_use()]
         self._display = MatrixDisplay(bench, self.step_name, self.records)
         open_beams(self)
         signal = self._locked_matrix("signal", Share(0.0, 0.45), needs)
@@ -68,8 +69,9 @@ class JointSpectrumDigitizer(LabProcedure):
         dark = self._matrix("dark", max(10, round(DARK_SHARE * self.records)), Share(0.9, 1.0))
         open_beams(self)
         self._display.show(signal, "psd")  # again: only now is it known how to re-phase it
-        bench.joint_records = JointRecords(signal, shot, dark, self._pieces.result())
-        return bench.joint_records
+        taken = JointRecords(signal, shot, dark, self._pieces.result())
+        bench.joint_records = None if bench.left_out else taken  # what others make of them takes all sensors for well
+        return taken
 
     def _locked_matrix(self, kind: str, share: Share, needs: Sequence[Loop]) -> CrossSpectrum:
         bench = self.on_bench
@@ -121,6 +123,8 @@ class JointSpectrumDigitizer(LabProcedure):
         return accumulator.result()
 
     def _analyse(self, signal: CrossSpectrum, shot: CrossSpectrum, dark: CrossSpectrum) -> None:
+        sensors, without = self.on_bench.sensors_in_use(), self._without()
+        signal, shot, dark = (part.of_channels([n - 1 for n in sensors]) for part in (signal, shot, dark))
         band = (float(signal.frequency_hz[0]), float(signal.frequency_hz[-1]))
         skip = [edges for edges in exclusions(self.on_bench) if edges[1] > band[0] and edges[0] < band[1]]
         network = relative_to_shot(*(part.mean_over(band, skip) for part in (signal, shot, dark)))
@@ -128,16 +132,18 @@ class JointSpectrumDigitizer(LabProcedure):
         self.keep(
             "joint.digital_db",
             in_decibels(digital.variance),
-            convention="equal-weight sum of records over its shot noise, dark subtracted, resonances left out",
+            convention="equal-weight sum of records over its shot noise, dark subtracted, resonances left out"
+            + without,
         )
         best = optimal_combination(network)
         self.keep(
             "joint.rephased_db",
             in_decibels(best.variance),
-            convention="complex weights with the least noise over shot noise, dark subtracted, resonances left out",
+            convention="complex weights with the least noise over shot noise, dark subtracted, resonances left out"
+            + without,
         )
-        for number, (alone, given) in enumerate(
-            zip(marginal_variances(network), conditional_variances(network), strict=True), start=1
+        for number, alone, given in zip(
+            sensors, marginal_variances(network), conditional_variances(network), strict=True
         ):
             self.keep(
                 f"sensor{number}.marginal_db",
@@ -147,9 +153,14 @@ class JointSpectrumDigitizer(LabProcedure):
             self.keep(
                 f"sensor{number}.conditional_db",
                 in_decibels(given),
-                convention="one detector given all others over shot noise",
+                convention="one detector given all others over shot noise" + without,
             )
         total = np.real(signal.csd.sum(axis=(1, 2)) - dark.csd.sum(axis=(1, 2)))
         reference = np.real(shot.csd.sum(axis=(1, 2)) - dark.csd.sum(axis=(1, 2)))
         for frequency, value in zip(signal.frequency_hz, total / reference, strict=True):
             self.row(frequency=frequency, sum_over_shot_noise=value)
+
+    def _without(self) -> str:
+        """Return which sensors are left out, as a convention says it; nothing where none is."""
+        left_out = sorted(self.on_bench.left_out)
+        return f", without sensors {', '.join(map(str, left_out))}" if left_out else ""

@@ -15,6 +15,7 @@ from procedures.base import LabProcedure
 from procedures.oscillator_light import LIGHT, METER_RELATIVE_SIGMA, metered_w, power_meter
 from procedures.traces import open_beams
 
+TYPICAL_S = 28.0  # to scan a fringe, lock and prove it, for estimates
 POWER_RELATIVE_SIGMA = 0.01  # of each of the two powers that the station file states
 SHARE_RELATIVE_SIGMA = 0.01  # of a share of the network that nobody measured: plates within 0.1 degrees
 
@@ -28,6 +29,10 @@ class LockHomodyne(LabProcedure):
     prepares = True
     sensor = IntegerParameter("Sensor", default=1, minimum=1, maximum=64)
     DATA_COLUMNS = ["Lab time (s)", "Residual"]
+
+    def expected_s(self) -> float:
+        """Return how long a loop takes with the source locked, in s."""
+        return TYPICAL_S
 
     def measure(self) -> None:
         """Raises `LockError` when the loop cannot be locked."""

@@ -7,6 +7,7 @@ from labctl.estimation.parametric_gain import ParametricGain
 from labctl.locks.pump_phase import PumpPhaseLock
 from procedures.base import LabProcedure
 
+TYPICAL_S = 60.0  # piezos to their bias, the length found and held, then the phase; for estimates
 GAIN_FACTOR = 2.0  # how far the gain may be from the expected one
 
 
@@ -17,6 +18,10 @@ class LockSource(LabProcedure):
     roles = ("scan", "opa_length", "pump_phase")
     prepares = True
     DATA_COLUMNS = ["Lab time (s)", "Residual"]
+
+    def expected_s(self) -> float:
+        """Return how long a source that is warm takes, in s."""
+        return TYPICAL_S
 
     def measure(self) -> None:
         """Raises `LockError` when a loop cannot be locked."""

@@ -10,7 +10,9 @@ from drivers.sweep import SweepSettings
 from labctl.spectra.noise_reduction import clearance_db
 from labctl.spectra.trace import Spectrum
 from procedures.base import LabProcedure
-from procedures.traces import Share, block_beams, open_beams, sweep, take_trace
+from procedures.traces import Share, block_beams, open_beams, sweep, take_trace, trace_s
+
+SETTING_S = 0.2  # to switch to a position and set up one trace, for estimates
 
 
 class NoiseFloor(LabProcedure):
@@ -27,6 +29,12 @@ class NoiseFloor(LabProcedure):
     vbw = FloatParameter("Video bandwidth", units="Hz", default=10e3, minimum=1.0, maximum=50e6)
     averages = IntegerParameter("Averages", default=200, minimum=1, maximum=10000)
     DATA_COLUMNS = ["Lab time (s)", "Clearance"]
+
+    def expected_s(self) -> float:
+        """Return the time of a dark and a shot trace at every position, in s."""
+        each_s = trace_s(self.rbw, self.averages) + SETTING_S
+        switch = self.on_bench.station.file.rf_switch
+        return float(2 * each_s * (0 if switch is None else len(switch.positions)))
 
     def measure(self) -> None:
         """Raises `AnalysisRefused` where shot noise does not stand above dark noise."""

@@ -58,7 +58,7 @@ def _stored(bench: Bench, sensor: int) -> ModeSpectrum:
 def _stored_traces(bench: Bench, sensor: int) -> list[Spectrum]:
     """Return signal, shot and dark noise of one run: this one, or the earlier one that the results are of."""
     for run in _runs(bench, sensor):
-        with suppress(MissingResult):
+        with suppress(StoreError):  # none there, or not readable
             return [spectrum_of(run.trace(f"sensor{sensor}.{kind}")) for kind in KINDS]
     raise MissingResult(
         f"No spectrum of sensor {sensor} is stored in this run, or in the earlier one that its results are of.",

@@ -56,8 +56,9 @@ class MatrixDisplay:
         channels = matrix.csd.shape[1]
         for number in range(channels):
             self._tell(f"bhd{number + 1}", kind, matrix, np.real(matrix.csd[:, number, number]), valid, reason)
-        self._tell("joint", kind, matrix, _combined(matrix, np.ones(channels)), valid, reason)
-        if kind == "psd" and (weights := self._weights(matrix)) is not None:
+        in_use = np.array([number + 1 not in self._bench.left_out for number in range(channels)], dtype=np.float64)
+        self._tell("joint", kind, matrix, _combined(matrix, in_use), valid, reason)
+        if kind == "psd" and not self._bench.left_out and (weights := self._weights(matrix)) is not None:
             self._tell("rephased", kind, matrix, _combined(matrix, weights), valid, reason)
             for other, before in (("shot", self._shot), ("dark", self._dark)):
                 if before is not None:

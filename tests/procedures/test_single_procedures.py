@@ -12,8 +12,13 @@ from procedure_bench import LockedTable, Ran
 
 from labctl.errors import AnalysisRefused, ConfigurationError, LockError, StepTimeout, StoreError
 from labctl.estimation.network import remove_loss
+from labctl.locks.states import LockState
+from labctl.simulation.design import design_of
+from labctl.simulation.working_point import WorkingPoint
 from labctl.spectra.estimate import Estimate, from_decibels, in_decibels
 from labctl.store.records import NamedResult
+from procedures.audit_signs import AuditSigns
+from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
 from procedures.individual_spectrum import IndividualSpectrum
 from procedures.joint_spectrum_analyzer import JointSpectrumAnalyzer
@@ -189,6 +194,54 @@ def test_joint_spectrum_on_the_digitizer(table: LockedTable) -> None:
     assert abs(digital.value - -3.76) < SIGMAS * digital.sigma + 0.1
     assert abs(rephased.value - -4.70) < SIGMAS * rephased.sigma + 0.1
     assert rephased.value < digital.value
+
+
+def test_a_sensor_that_does_not_work_is_left_out(table: LockedTable) -> None:
+    bench = table.fresh_bench()
+    bench.left_out = frozenset({3})
+    bench.supervisor.release(["lo3"])
+    signs = table.run(AuditSigns, bench, records=2)
+    assert [row["Sensor"] for row in signs.rows] == [1.0, 2.0, 4.0]
+    found = {name for name in signs.record.named if name.endswith("_sign")}
+    assert found == {f"audit.sensor{n}_sign" for n in (1, 2, 4)}
+    assert not any("sensor 3" in one.convention or "sensor3" in one.name for one in signs.record.named.values())
+
+    joint = table.run(JointSpectrumDigitizer, bench, records=40).record
+    assert bench.supervisor.machines["lo3"].state is LockState.OFF
+    names = [f"sensor{n}.{kind}_db" for n in (1, 2, 4) for kind in ("marginal", "conditional")]
+    assert {name for name in joint.named if "_db" in name} == {"joint.digital_db", "joint.rephased_db", *names}
+    matrix = joint.trace("joint.matrix_signal")
+    assert matrix.values.shape[0] == 16
+    assert (matrix.conventions["left_out"], matrix.conventions["channels"]) == ("3", 4)
+    assert "lo3" not in str(matrix.conventions["locks"])
+    point = WorkingPoint(table.opened.table.truth, design_of(table.opened.station.file))
+    three = float(point.light().summed([1.0, 1.0, 0.0, 1.0], point.delay_s(), point.middle_hz()))
+    digital = joint.named["joint.digital_db"]
+    assert digital.convention.endswith("without sensors 3")
+    assert abs(digital.value - 10.0 * math.log10(three)) < SIGMAS * digital.sigma + 0.05
+    for number in (1, 2, 4):
+        alone = joint.named[f"sensor{number}.marginal_db"]
+        assert abs(alone.value - 10.0 * math.log10(point.light().marginal()[number - 1])) < SIGMAS * alone.sigma + 0.02
+    assert bench.joint_records is None  # what others make of them takes all sensors for well
+    table.lock_all()
+
+
+def test_expected_times_follow_the_parameters(table: LockedTable) -> None:
+    def expected_s(procedure: type[LabProcedure], **parameters: object) -> float:
+        bound = procedure.bind(table.fresh_bench())()
+        bound.set_parameters(parameters)
+        return bound.expected_s()
+
+    def took_s(procedure: type[LabProcedure], **parameters: int) -> float:
+        began_at = table.bench.clock.now()
+        table.run(procedure, None, **parameters)
+        return table.bench.clock.now() - began_at
+
+    table.lock_all()
+    assert expected_s(AuditSigns) == pytest.approx(took_s(AuditSigns), rel=0.3)
+    assert expected_s(NoiseFloor, averages=400) == pytest.approx(took_s(NoiseFloor, averages=400), rel=0.2)
+    assert expected_s(NoiseFloor, averages=4000) > 7.0 * expected_s(NoiseFloor, averages=400)
+    assert expected_s(SourceSqueezing) < 1.0 < expected_s(LockHomodyne) < expected_s(LockSource)
 
 
 def test_source_squeezing_from_earlier_results(table: LockedTable) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from procedure_bench import LockedTable
 
-from labctl.errors import StoreError
+from labctl.errors import MissingResult, StoreError
 from labctl.estimation.mechanical_mode import fit_mode
 from labctl.physics.line_shape import filtered_lorentzian
 from labctl.simulation.design import design_of
@@ -17,7 +18,8 @@ from labctl.simulation.working_point import WorkingPoint
 from labctl.spectra.acquisition import Acquisition
 from labctl.spectra.trace import Spectrum, Unit
 from labctl.store.records import NamedResult
-from procedures.bench import Bench
+from procedures import individual_spectrum
+from procedures.bench import Bench, MemoryRecord
 from procedures.force import ForceResolution
 from procedures.kept_records import ModeSpectrum
 from procedures.sum_diagnosis import SumDiagnosis
@@ -109,6 +111,40 @@ def test_force_resolution(scenario_table: LockedTable) -> None:
     assert float(np.mean(trace.values[0] > trace.values[1])) == 1.0 > float(np.mean(trace.values[0] < trace.values[2]))
     on = np.abs(trace.axis - 4.3e6) < 10.0
     assert trace.values[0][on].mean() == pytest.approx(thermal * math.sqrt(1.2), rel=0.05)
+
+
+def test_force_resolution_from_what_is_stored(scenario_table: LockedTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = scenario_table.fresh_bench()
+    for sensor in range(1, 5):
+        earlier(bench, f"sensor{sensor}.conditional_db", -1.71, 0.03, "dB")
+        monkeypatch.setattr(individual_spectrum, "PART_AVERAGES", 30 if sensor == 2 else 300)  # 2 is taken in parts
+        scenario_table.run(individual_spectrum.IndividualSpectrum, bench, sensor=sensor, averages=60)
+    earlier(bench, "joint.raw_db", -3.7, 0.02, "dB")
+    record = scenario_table.run(ForceResolution, bench).record
+    known = record.results()
+    forces = [record.trace(f"sensor{sensor}.force").values for sensor in range(1, 5)]
+
+    bench.mode_spectra.clear()  # as after a process that went away
+    check_same(known, scenario_table.run(ForceResolution, bench).record.results())
+    for sensor in (1, 3, 4):
+        assert record.trace(f"sensor{sensor}.force").values == pytest.approx(forces[sensor - 1], rel=1e-6)
+
+    tonight = scenario_table.fresh_bench()  # the steps are kept as fresh: results are taken over, traces are not
+    for result in known.values():
+        tonight.record.add_result(result)
+    with pytest.raises(MissingResult, match="No spectrum of sensor 1 is stored"):
+        scenario_table.run(ForceResolution, tonight)
+    other = MemoryRecord(traces=record.traces)
+    other.add_result(replace(known["sensor1.f0_hz"], value=1.0))
+    tonight.earlier_runs = lambda: [other, record]
+    check_same(known, scenario_table.run(ForceResolution, tonight).record.results())
+
+
+def check_same(known: Mapping[str, NamedResult], again: Mapping[str, NamedResult]) -> None:
+    for name, result in known.items():
+        assert again[name].value == pytest.approx(result.value, rel=1e-9), name
+        # how the numbers of a mode that was taken in parts are correlated comes from the average of the parts
+        assert again[name].sigma == pytest.approx(result.sigma, rel=0.02 if "sensor2" in name else 1e-6), name
 
 
 def test_a_spectrum_that_was_not_taken_is_asked_for(scenario_table: LockedTable) -> None:

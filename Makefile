@@ -5,9 +5,9 @@ BIN := .venv/bin
 
 .PHONY: demo test test-all test-x11 soak check bench clean
 
-# A whole night on the simulated table; SENSORS=8 for another number of them.
+# A whole night on the simulated table, for nobody to watch; SENSORS=8 for another number of them.
 demo: .venv/demo-installed
-	$(BIN)/labctl overnight $(if $(SENSORS),--sensors $(SENSORS))
+	$(BIN)/labctl overnight --no-bus $(if $(SENSORS),--sensors $(SENSORS))
 
 test: .venv/test-installed
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -32,7 +32,7 @@ from procedures.resuming import AGAIN
 LONGEST_NIGHT_S = 900.0
 FEWEST_SIGMAS_APART = 5.0  # of hundreds of numbers in fifty nights none should be further apart by chance
 BEGINS_S = 2.0  # of wall time, before which a night has no run
-AVERAGES = 600  # of the individual spectra: short nights, the same steps
+AVERAGES = 300  # of the individual spectra: short nights, the same steps
 NOT_MEASURED = re.compile(
     r"night\.|oven\.|audit\.|source\.(pump_parameter|parametric_gain)$|.*(_sigmas|_deg|inconsistency.*|light_scale)$"
 )

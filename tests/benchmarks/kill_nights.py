@@ -34,10 +34,11 @@ FEWEST_SIGMAS_APART = 5.0  # of hundreds of numbers in fifty nights none should 
 BEGINS_S = 2.0  # of wall time, before which a night has no run
 AVERAGES = 300  # of the individual spectra: short nights, the same steps
 NOT_MEASURED = re.compile(
-    r"night\.|oven\.|audit\.|source\.(pump_parameter|parametric_gain)$|.*(_sigmas|_deg|inconsistency.*|light_scale)$"
+    r"night\.|oven\.|audit\.|source\.(pump_parameter|parametric_gain)$|"
+    r".*(f0_hz|probe_share|fringe_share|_sigmas|_deg|inconsistency.*|light_scale)$"
 )
-"""Counts, settings such as the pump where its plate came back to, and numbers whose uncertainty is not that of a
-repetition."""
+"""Counts; settings, such as pump and shares where their plates came back to; resonances, which wander by more than they
+are known to; and numbers whose uncertainty is not that of a repetition."""
 
 
 @dataclass

@@ -24,6 +24,7 @@ from labctl.spectra.estimate import in_decibels
 from procedures.band_matrices import keep_matrix
 from procedures.base import LabProcedure
 from procedures.frequencies import exclusions, resonances_hz
+from procedures.gates import require_unclipped
 from procedures.kept_records import JointRecords
 from procedures.shown_spectra import MatrixDisplay
 from procedures.traces import LOCKING_S, TRIES, Share, block_beams, open_beams
@@ -108,6 +109,7 @@ class JointSpectrumDigitizer(LabProcedure):
                 break
             record = digitizer.record()
             if accumulator is None:
+                require_unclipped(record, self.on_bench.station.file)
                 accumulator = CrossSpectrumAccumulator(digitizer.sample_rate_hz, band, record.shape[1])
                 if kind == "psd":
                     skip = exclusions(self.on_bench)

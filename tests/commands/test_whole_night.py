@@ -49,7 +49,8 @@ def whole_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert replaced == 1, long
     folder = tmp_path_factory.mktemp("whole")
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
-    done = run_labctl("overnight", "--recipe", folder / "recipe.toml", "--runs", folder / "runs", "--no-report")
+    command = ("overnight", "--no-bus", "--no-report")
+    done = run_labctl(*command, "--recipe", folder / "recipe.toml", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Run complete, (\d+) of \1 steps\.", done.stdout), done.stdout
     (run,) = (path for path in (folder / "runs").iterdir() if path.is_dir())

@@ -13,6 +13,14 @@ from labctl.commands import night_commands
 from labctl.commands.analyse import analyse_app
 from labctl.commands.bus_commands import register
 from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
+from labctl.commands.night_commands import (
+    FaultOption,
+    RunsOption,
+    ScenarioOption,
+    SeedOption,
+    StationArgument,
+    TrafficOption,
+)
 from labctl.errors import ConfigurationError, LabError
 
 app = typer.Typer(
@@ -28,27 +36,7 @@ register(app)
 night_commands.register(app)
 
 
-StationArgument = Annotated[Path | None, typer.Argument(help="Station file; the simulated table if none is given.")]
-RunsOption = Annotated[Path | None, typer.Option("--runs", help="Folder of the runs.")]
 RunArgument = Annotated[str, typer.Argument(help="Run: its id, the beginning of it, 'last', or a folder.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated table.")]
-ScenarioOption = Annotated[str | None, typer.Option("--scenario", help="Scenario of the simulated table.")]
-FaultOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fault",
-        metavar="INSTRUMENT:KIND[@AFTER][+LASTING]",
-        help="Let a simulated instrument fail, as in piezo_a:silent@20min+30s; can be repeated. See labctl faults.",
-    ),
-]
-TrafficOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--log-traffic",
-        metavar="ROLE_OR_INSTRUMENT",
-        help="Log what goes over its wire into the run's folder; can be repeated.",
-    ),
-]
 LoopsArgument = Annotated[list[str] | None, typer.Argument(help="Names of loops, such as lo1.")]
 StationOption = Annotated[Path | None, typer.Option("--station", help="Station file; default: the simulated table.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All loops of the station.")]

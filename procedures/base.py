@@ -119,7 +119,7 @@ class LabProcedure(Procedure):  # type: ignore[misc]
 
         Raises `GateRefused` where physics does not allow it: what was known before then still holds.
         """
-        require_plausible(name, estimate, self.on_bench.station.file, self.on_bench.results())
+        require_plausible(name, estimate, self.on_bench.station.file, self.on_bench.results)
         self.on_bench.record.add_result(
             NamedResult(
                 name,

@@ -34,14 +34,17 @@ class Gate:
     """What must hold for the results whose names fit `pattern`; `fault` returns what is wrong, "" where nothing is."""
 
     pattern: str
-    fault: Callable[[str, Estimate, StationFile, Mapping[str, NamedResult]], str]
+    fault: Callable[[str, Estimate, StationFile], str]
 
 
-def require_plausible(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> None:
-    """Raise `GateRefused` with the reason where a result cannot be right; `known` are the results so far."""
+def require_plausible(
+    name: str, found: Estimate, file: StationFile, known: Callable[[], Mapping[str, NamedResult]]
+) -> None:
+    """Raise `GateRefused` with the reason where a result cannot be right; `known` gives the results so far, and is
+    asked only then."""
     for gate in GATES:
-        if fnmatch.fnmatchcase(name, gate.pattern) and (fault := gate.fault(name, found, file, known)):
-            before = known.get(name)
+        if fnmatch.fnmatchcase(name, gate.pattern) and (fault := gate.fault(name, found, file)):
+            before = known().get(name)
             kept = "" if before is None else f" {before.value:.6g} {before.unit} of before stays."
             raise GateRefused(
                 f"{name} = {found} is refused: {fault}.{kept}",
@@ -86,7 +89,7 @@ def require_good_fit(what: str, fit: ModeFit) -> None:
 # ---- what each kind of number may be --------------------------------------------------------------------------------
 
 
-def _positive(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> str:
+def _positive(name: str, found: Estimate, file: StationFile) -> str:
     if found.value <= 0.0:
         return "it cannot be 0 or less"
     if found.relative_sigma > LARGEST_RELATIVE_SIGMA:
@@ -94,25 +97,25 @@ def _positive(name: str, found: Estimate, file: StationFile, known: Mapping[str,
     return ""
 
 
-def _at_most_one(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> str:
+def _at_most_one(name: str, found: Estimate, file: StationFile) -> str:
     too_much = found.value - 1.0 > CLEAR_SIGMAS * found.sigma
-    return "more than all of the light cannot interfere" if too_much else _positive(name, found, file, known)
+    return "more than all of the light cannot interfere" if too_much else _positive(name, found, file)
 
 
-def _near_its_resonance(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> str:
+def _near_its_resonance(name: str, found: Estimate, file: StationFile) -> str:
     sensor = file.sensors[int(name.partition(".")[0].removeprefix("sensor")) - 1]
     away_hz = abs(found.value - sensor.resonance)
     return "" if away_hz <= sensor.search_span else f"it is {away_hz:.0f} Hz from where the station file has it"
 
 
-def _like_the_design(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> str:
+def _like_the_design(name: str, found: Estimate, file: StationFile) -> str:
     if file.membranes is None or found.value <= 0.0:
-        return _positive(name, found, file, known)
+        return _positive(name, found, file)
     factor = max(found.value / file.membranes.damping, file.membranes.damping / found.value)
     return "" if factor <= DAMPING_FACTOR else f"the design has {file.membranes.damping:g} Hz"
 
 
-def _within_the_loss(name: str, found: Estimate, file: StationFile, known: Mapping[str, NamedResult]) -> str:
+def _within_the_loss(name: str, found: Estimate, file: StationFile) -> str:
     """Vacuum enters by every loss: noise below 1 - efficiency cannot be, whatever the source."""
     if file.detectors is None or not file.sensors:
         return ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,12 +15,13 @@ import numpy as np
 import pymeasure
 import pyvisa
 from numpy.typing import NDArray
-from pymeasure.adapters import VISAAdapter
 from pymeasure.instruments import Instrument
 
 from drivers.channel import DriverChannel
 from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply, Refused
 from drivers.late_replies import SHORT_SILENCE_MS, Marks, falls_silent
+from drivers.link import Link
+from drivers.moves import Gate, Move
 from drivers.transaction import Transaction
 
 __all__ = ["Driver", "DriverChannel", "Identity"]
@@ -80,6 +81,9 @@ class Driver(Instrument):  # type: ignore[misc]
         self._command_in_hand = ""
         self._link = (adapter, dict(kwargs))
         self.on_setting: Callable[[str, Any], None] | None = None
+        self._gate: Gate | None = None
+        if isinstance(adapter, str):
+            adapter, kwargs = Link(adapter, **kwargs), {}
         if _WANTS_INCLUDE_SCPI:
             kwargs.setdefault("includeSCPI", False)
         super().__init__(adapter, name, **kwargs)
@@ -171,6 +175,25 @@ class Driver(Instrument):  # type: ignore[misc]
         """Return whether a raw command only reads; by default one that ends in a question mark."""
         return command.rstrip().endswith("?")
 
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move, read from the text as it goes to the instrument, without its terminator.
+
+        The base is an instrument that moves nothing. A driver whose instrument does overrides it; what it cannot
+        account for, questions and settings of its own that move nothing aside, it says is an unknown move.
+        """
+        return ()
+
+    def gate_with(self, gate: Gate | None) -> None:
+        """Have `gate` asked before each command that moves something; None for nobody."""
+        self._gate = gate
+        if isinstance(self.adapter, Link):
+            self.adapter.guard = None if gate is None else self._ask_gate
+
+    def _ask_gate(self, command: str) -> None:
+        if moves := self.moves(command):
+            assert self._gate is not None
+            self._gate.permit(self.name, command, moves)
+
     def check_errors(self) -> list[Any]:
         """Return the instrument's errors; the base has no error queue."""
         return []
@@ -209,7 +232,8 @@ class Driver(Instrument):  # type: ignore[misc]
             with suppress(pyvisa.errors.Error, OSError):
                 self.adapter.close()
             try:
-                self.adapter = VISAAdapter(address, **keywords)
+                self.adapter = Link(address, **keywords)
+                self.gate_with(self._gate)
             except (pyvisa.errors.Error, OSError) as error:
                 raise ConnectionLost(
                     self.name, f"cannot be reached again at {address}", remedy="Check cable and power."
@@ -217,6 +241,8 @@ class Driver(Instrument):  # type: ignore[misc]
             self._out_of_step = self._reply_is_missing = False
             self._marks.forget()
             self.forget_outputs()
+            if self._gate is not None:
+                self._gate.doubt(self.name)
 
     def forget_outputs(self) -> None:
         """Forget outputs that cannot be read back: after a power cut they are not what they were. The base has none."""

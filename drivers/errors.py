@@ -5,15 +5,26 @@ They live in the lowest room so that drivers need nothing above them; `labctl.er
 
 from __future__ import annotations
 
+import re
+
+_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """`text` as a terminal can show it: control characters, marks that turn the direction of writing, and what is no
+    character are written out as escapes. Ends of lines stay."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
 
 class LabError(Exception):
     """Root of every error that labctl raises on purpose; its text is one sentence that an operator can act on.
 
-    `remedy` says what to do next and is appended to the text.
+    `remedy` says what to do next and is appended to the text. The text is made `plain`: it may quote what an instrument
+    or a stranger's file said.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(f"{message} {remedy}".strip() if remedy else message)
+        super().__init__(plain(f"{message} {remedy}".strip() if remedy else message))
         self.remedy = remedy
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyvisa
 
-from drivers.errors import BadReply, ConnectionLost
+from drivers.errors import BadReply, ConnectionLost, InstrumentError, LabError
 
 
 class Transaction:
@@ -45,6 +45,7 @@ class Transaction:
         try:
             if error is not None:
                 self._note(error)
+                self._doubt(error)
                 self._tell(error)
         except Exception as told:
             self._note(told)
@@ -53,6 +54,15 @@ class Transaction:
             state["_command_in_hand"] = self._outer
             state["exchanges"] += not self._outer
             driver._transaction.release()
+
+    def _doubt(self, error: BaseException) -> None:
+        """Tell the gate that nobody knows whether a command was done, unless the gate or a check kept it from going."""
+        gate = self._driver.__dict__["_gate"]
+        if gate is None:
+            return
+        sent = isinstance(error, InstrumentError | UnicodeDecodeError)
+        if sent or not isinstance(error, LabError | ValueError):
+            gate.doubt(self._driver.name)
 
     def _note(self, error: BaseException) -> None:
         """Keep the last error, for who looks after the instrument."""

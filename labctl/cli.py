@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,8 @@ import typer
 from labctl.commands import night_commands
 from labctl.commands.analyse import analyse_app
 from labctl.commands.bus_commands import register
-from labctl.commands.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_STOPPED
+from labctl.commands.ending import run_command
+from labctl.commands.exit_codes import EXIT_CONFIGURATION
 from labctl.commands.night_commands import (
     FaultOption,
     RunsOption,
@@ -21,7 +20,7 @@ from labctl.commands.night_commands import (
     StationArgument,
     TrafficOption,
 )
-from labctl.errors import ConfigurationError, LabError
+from labctl.logs import set_levels
 
 app = typer.Typer(
     name="labctl",
@@ -41,6 +40,19 @@ LoopsArgument = Annotated[list[str] | None, typer.Argument(help="Names of loops,
 StationOption = Annotated[Path | None, typer.Option("--station", help="Station file; default: the simulated table.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All loops of the station.")]
 DEFAULT_RUNS = Path("runs")
+
+
+@app.callback()
+def _of_all_commands(
+    log: Annotated[
+        str, typer.Option("--log", metavar="ROOM=LEVEL,...", help="Levels of the log, such as station=debug,bus=info.")
+    ] = "",
+) -> None:
+    """Runs an optical table: from cold to locked, measured and reported, on real or simulated instruments."""
+    try:
+        set_levels(log)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--log") from error
 
 
 @app.command()
@@ -310,6 +322,44 @@ def recover(ident: RunArgument, runs: RunsOption = None) -> None:
 
 
 @app.command()
+def doctor(
+    station: Annotated[
+        Path | None, typer.Argument(help="Station file; without it only this machine is looked at.")
+    ] = None,
+    runs: RunsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for what would spoil a night: this machine, its disk and clock, the instruments, what earlier runs left.
+    Instruments are only asked. The exit status is 0 where all is well, 1 with warnings, 2 with faults."""
+    from labctl.commands.doctor import print_findings
+
+    raise typer.Exit(print_findings(station, runs, as_json))
+
+
+@app.command()
+def verify(
+    idents: Annotated[list[str], typer.Argument(help="Runs: ids, the beginnings of ids, 'last', or folders.")],
+    runs: RunsOption = None,
+) -> None:
+    """Is a run what it was when it was written? Hold all its files and records against their checksums."""
+    from labctl.commands.verifying import verify_runs
+
+    raise typer.Exit(verify_runs(idents, runs or DEFAULT_RUNS))
+
+
+@app.command()
+def archive(
+    ident: RunArgument,
+    runs: RunsOption = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Let it be written again.")] = False,
+) -> None:
+    """Verify a run and make it read-only."""
+    from labctl.commands.verifying import archive_run
+
+    archive_run(ident, runs or DEFAULT_RUNS, undo=undo)
+
+
+@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")],
     sensors: Annotated[
@@ -324,27 +374,17 @@ def init(
         typer.echo(str(copied))
 
 
+@app.command(hidden=True)
+def watchdog() -> None:
+    """Watch over the process at the other end of the standard input, and park its table where it dies."""
+    from labctl.commands.watchdog_command import watch_over_core
+
+    raise typer.Exit(watch_over_core())
+
+
 def main() -> None:
     """Run the command line: one sentence for the operator whatever goes wrong, never a traceback.
 
     Set LABCTL_DEBUG=1 to see tracebacks.
     """
-    try:
-        app()
-    except LabError as error:
-        if os.environ.get("LABCTL_DEBUG"):
-            raise
-        typer.echo(f"labctl: {error}", err=True)
-        sys.exit(EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_FAILED)
-    except KeyboardInterrupt:
-        typer.echo("labctl: aborted.", err=True)
-        sys.exit(EXIT_STOPPED)
-    except Exception as error:
-        if os.environ.get("LABCTL_DEBUG"):
-            raise
-        typer.echo(
-            f"labctl: unexpected {type(error).__name__}: {error}. This is a defect; set "
-            f"LABCTL_DEBUG=1 for its details.",
-            err=True,
-        )
-        sys.exit(EXIT_FAILED)
+    run_command(app)

@@ -12,6 +12,7 @@ from drivers.errors import (
     NoReply,
     Refused,
     WrongInstrument,
+    plain,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionLost",
     "InstrumentError",
+    "InterlockOpen",
     "LabError",
     "LeaseError",
     "LimitError",
@@ -32,7 +34,9 @@ __all__ = [
     "StepTimeout",
     "Stopped",
     "StoreError",
+    "StoreFull",
     "WrongInstrument",
+    "plain",
 ]
 
 
@@ -56,6 +60,10 @@ class StoreError(LabError):
     """A run folder cannot be made, written or read."""
 
 
+class StoreFull(StoreError):
+    """The disk has no room for what is to be kept; all that was kept before is safe."""
+
+
 class MissingResult(StoreError):
     """A result that a step needs is not there; the record itself is well."""
 
@@ -66,6 +74,10 @@ class RecordRefused(StoreError):
 
 class LimitError(LabError):
     """A command would leave the limits of the station file; nothing was sent."""
+
+
+class InterlockOpen(LabError):
+    """Something would move while an interlock keeps the table as it is; nothing was sent."""
 
 
 class LeaseError(LabError):

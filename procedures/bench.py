@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from labctl.bus.spectra import Curve, LiveSpectrum
 from labctl.errors import MissingResult
@@ -14,6 +14,7 @@ from labctl.locks.homodyne import HomodyneLock
 from labctl.locks.locked_time import LoopTime
 from labctl.locks.loops import Loops, build_loops, build_supervisor
 from labctl.locks.losses import Evidence
+from labctl.locks.states import LockState
 from labctl.locks.supervisor import Supervisor
 from labctl.station.clock import Clock
 from labctl.station.station import Station
@@ -21,6 +22,8 @@ from labctl.store.losses import LossRecord
 from labctl.store.records import DoubtfulTrace, EventLevel, EventRecord, NamedResult, TraceRecord
 from labctl.store.rows import LOCKS
 from procedures.kept_records import JointRecords, ModeSpectrum
+
+GIVEN_UP: Final = (LockState.STALLED, LockState.FAULT)
 
 
 class Findings(Protocol):
@@ -130,9 +133,12 @@ class Bench:
     shot_and_dark: tuple[CrossSpectrum, CrossSpectrum] | None = None  # to which live spectra are shown
     joint_records: JointRecords | None = None  # the latest of the network as it is
     mode_spectra: dict[int, ModeSpectrum] = field(default_factory=dict)  # the latest of each sensor
+    _were_locked: set[str] = field(default_factory=set)  # loops that an interlock saw locked
 
     def __post_init__(self) -> None:
         self.station.before_safe.append(self._stop_locking)
+        self.station.interlocks.hold_locks.append(self._hold_locks)
+        self.station.interlocks.loop_state = self._is_as_it_should_be
         self.supervisor.tell, self.supervisor.on_loss = self._tell, self._keep_loss
 
     @classmethod
@@ -177,6 +183,20 @@ class Bench:
 
     def _stop_locking(self) -> None:
         self.supervisor.stop("The table was made safe.")
+
+    def _hold_locks(self, why: str) -> None:
+        self.supervisor.hold(self.supervisor.machines, why)
+
+    def _is_as_it_should_be(self, loop: str) -> bool:
+        """Return False for a loop that is wanted, was locked and is no more, or that has given up."""
+        machine = self.supervisor.machines[loop]
+        if machine.is_locked:
+            self._were_locked.add(loop)
+        elif not machine.wanted or machine.parked:
+            self._were_locked.discard(loop)
+        else:
+            return loop not in self._were_locked and machine.state not in GIVEN_UP
+        return True
 
     def results(self) -> dict[str, NamedResult]:
         """Return the latest result of every name: of this run, else of an earlier one."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from labctl.configuration.recipe_file import Step
 from labctl.errors import ConfigurationError, LabError, MissingResult, RecordRefused, StepTimeout, Stopped
+from labctl.station.asking import asking
 from labctl.station.clock import Clock
 from procedures.base import LabProcedure
 from procedures.bench import Bench
@@ -86,10 +87,12 @@ def execute(
     if is_paused():
         raise Suspended(paused_for)
     try:
-        procedure.startup()
-        procedure.execute()
+        with asking(f"step {step.name}"):
+            procedure.startup()
+            procedure.execute()
     finally:
-        procedure.shutdown()
+        with asking(f"step {step.name}, at its end"):
+            procedure.shutdown()
     if not procedure.was_stopped:
         return
     if stop.asked():

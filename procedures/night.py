@@ -20,13 +20,17 @@ from labctl.errors import StoreError
 from labctl.station.bring_up import Link, link_to, open_station
 from labctl.station.clock import wait_out
 from labctl.station.station import Station
+from labctl.station.table_hold import Intent, table_held
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
 from labctl.store.lock_memory import LockKeeper, LockMemory
 from labctl.store.records import EventRecord, InstrumentSnapshot, Manifest, NamedResult, RunState, SettingValue
+from labctl.store.room import free_bytes
 from labctl.store.writer import RunWriter
+from labctl.watchdog.guarding import guarded
 from procedures.bench import Bench, MemoryRecord
 from procedures.freshness import last_runs
+from procedures.full_disk import PatientRecord
 from procedures.overnight import (
     Journal,
     Listener,
@@ -37,9 +41,11 @@ from procedures.overnight import (
     entry_of,
     make_procedure,
 )
+from procedures.pausing import Room
 from procedures.preflight import doubts, require_room
 from procedures.resuming import KEPT, take_up
 from procedures.step_queue import StepQueue
+from procedures.telling import run_told, table_told
 from procedures.told_record import RecordListener, ToldRecord
 
 EARLIER = " of an earlier run"  # after the source of a result that was taken over
@@ -131,20 +137,28 @@ class Table:
 
 
 @contextmanager
-def table_in_use(file: StationFile, pace: float = 0.0) -> Iterator[Table]:
+def table_in_use(file: StationFile, pace: float = 0.0, runs: Path | None = None) -> Iterator[Table]:
     """Open the instruments of a station for the block, and close their links afterwards; `pace` as in `link_to`.
 
-    Raises `ConnectionLost` before anything moves when instruments do not answer.
+    Nobody else on this machine has them meanwhile, and a watchdog outlives this process, see `labctl.watchdog`; it logs
+    into the folder `runs`, by default that of the station. Raises `LeaseError` where another process has one of them,
+    `ConnectionLost` when instruments do not answer, both before anything moves.
     """
-    link = link_to(file, pace)
-    station = open_station(file, link)
-    table = Table(link, Bench.of(station, MemoryRecord()))
-    try:
-        yield table
-    finally:
-        if table.keeper is not None:
-            table.keeper.stop()
-        station.close()
+    with table_held(file, Intent.MOVE):
+        link = link_to(file, pace)
+        station = open_station(file, link)
+        table = Table(link, Bench.of(station, MemoryRecord()))
+        try:
+            with (
+                guarded(file, runs or file.station.runs, lambda text: station.on_trouble("watchdog", text)),
+                table_told(table.bench),
+            ):
+                yield table
+        finally:
+            if table.keeper is not None:
+                table.keeper.stop()
+            station.interlocks.stop()
+            station.close()
 
 
 def run_night(
@@ -160,7 +174,7 @@ def run_night(
     be kept; the table is safe then and what was kept stays readable.
     """
     check_parameters(plan.steps)
-    with table_in_use(plan.station) as table, ExitStack() as attending:
+    with table_in_use(plan.station, runs=plan.runs) as table, ExitStack() as attending:
         attendant = None if attend is None else attending.enter_context(attend(table))
         stop = StopRequest(table.bench.clock)
         on_stop_request(stop)
@@ -189,7 +203,8 @@ def run_on(
         writer = _begun(plan, table)
     else:
         writer = _gone_on_with(plan.resume, table, queue)
-    record: Journal = writer if attendant is None else ToldRecord(writer, attendant)
+    patient = PatientRecord(writer, lambda: free_bytes(writer.path))
+    record: Journal = patient if attendant is None else ToldRecord(patient, attendant)
     outcome = Outcome(RunState.FAILED, "it was given up", "")
     has_begun = False
     try:
@@ -197,6 +212,7 @@ def run_on(
         _take_over(plan, queue, record)
         _keep_truth(table.link, record, writer.path)
         table.take_over(plan.runs)
+        station.interlocks.start()
         expected_s = _expected_s(queue, bench)
         listener.night_began(writer.path, station, expected_s)
         if plan.resume is None:
@@ -204,7 +220,8 @@ def run_on(
         if attendant is not None:
             has_begun = True
             attendant.run_began(writer.run_id, plan.title, queue, stop)
-        outcome = _run(plan, queue, bench, record, writer, listener, stop)
+        with run_told(writer.run_id, writer.path):
+            outcome = _run(plan, queue, bench, record, writer, patient, listener, stop)
         writer.finish(outcome.state, outcome.reason, outcome.coverage)
     finally:
         bench.record = record_before
@@ -262,6 +279,7 @@ def _run(
     bench: Bench,
     record: Journal,
     writer: RunWriter,
+    room: Room,
     listener: NightListener,
     stop: StopRequest,
 ) -> Outcome:
@@ -275,6 +293,7 @@ def _run(
         pause=plan.pause,
         budgets=plan.budgets,
         on_stall=plan.on_stall,
+        room=room,
     )
     try:
         return run.run()

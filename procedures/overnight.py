@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Budgets, Pause, Step
-from labctl.errors import LabError, Stopped, StoreError
+from labctl.errors import LabError, Stopped, StoreError, StoreFull
+from labctl.last_words import defects
 from labctl.locks.locked_time import LoopTime
 from labctl.store.records import DoubtfulTrace, EventRecord, NamedResult, RunState, StepRecord, StepState
 from procedures.asked_settings import SettingsKeeper, SettingsRecord
@@ -24,7 +25,7 @@ from procedures.execution import (
     execute,
     make_procedure,
 )
-from procedures.pausing import Conditions
+from procedures.pausing import Conditions, Room
 from procedures.quarantine import Quarantine
 from procedures.step_queue import QueuedStep, StepQueue
 from procedures.trouble import Ladder, Rung
@@ -108,6 +109,7 @@ class RecipeRun:
         pause: Pause | None = None,
         budgets: Budgets | None = None,
         on_stall: Callable[[str], None] = lambda why: None,
+        room: Room | None = None,
     ) -> None:
         self._queue = queue
         self._bench = bench
@@ -118,7 +120,9 @@ class RecipeRun:
         self._ran: list[QueuedStep] = []
         self._settings = SettingsKeeper(bench.station, journal)
         self._pause = pause or Pause()
-        self._conditions = Conditions(bench, self._pause)
+        self._room = room
+        self._full_since: float | None = None  # lab time in s; no step was done since
+        self._conditions = Conditions(bench, self._pause, *([] if room is None else [room.why]))
         self._ladder = Ladder(budgets or Budgets(), bench.station.file)
         self._ways_out = WaysOut(bench, stop, self._event)
         self._quarantine = Quarantine(bench, journal)
@@ -134,9 +138,14 @@ class RecipeRun:
         health = clock.every(HEALTH_PERIOD_S, self._look_after_instruments, "health")
         station = self._bench.station
         told_before, station.on_trouble = station.on_trouble, lambda name, text: self._event("warning", name, text)
+        interlocks = station.interlocks
+        interlocks.on_trip.append(self._interlock_tripped)
+        interlocks.on_clear.append(self._interlock_cleared)
         try:
             for queued in self._queue.waiting:
                 self._journal.step(entry_of(queued))
+            if self._room is not None:
+                self._room.on_full = self._on_full
             self._conditions.start()
             while (following := self._next()) is not None:
                 self._run_step(following)
@@ -146,15 +155,35 @@ class RecipeRun:
             try:
                 problems = self._leave()
             finally:
-                failure = self._settings.keep_last() or self._keep_loop_times() or self._keep_counts()
+                failure = self._keep_the_rest()
                 station.on_trouble = told_before  # the record closes
-        if failure is not None:
+                interlocks.on_trip.remove(self._interlock_tripped)
+                interlocks.on_clear.remove(self._interlock_cleared)
+        if failure is not None and not (isinstance(failure, StoreFull) and self._is_given_up):
             raise failure
         return self._outcome(problems)
 
+    @property
+    def _is_given_up(self) -> bool:
+        return bool(self._stalled) or self._stop.asked()
+
+    def _keep_the_rest(self) -> StoreError | None:
+        """Keep what is known at the end only, and return what went wrong with that."""
+        failures = [self._settings.keep_last(), self._keep_loop_times(), self._keep_counts()]
+        if self._room is not None:
+            failures.append(self._room.write_the_rest())
+            self._room.on_full = lambda why: None
+        return next((failure for failure in failures if failure is not None), None)
+
+    def _on_full(self, why: str) -> None:
+        """Measure nothing until the disk of the run has room again."""
+        if self._full_since is None:
+            self._full_since = self._bench.clock.now()
+        self._conditions.hold(why)
+
     def _next(self) -> QueuedStep | None:
         """Return the next step once the queue is not paused; None where none is left, or after a stop."""
-        while not self._stop.asked() and not self._stalled:
+        while not self._is_given_up:
             following = self._queue.take_next()
             if following is not None:
                 self._ran.append(following)
@@ -212,7 +241,7 @@ class RecipeRun:
             ):
                 break
             queued.attempt += 1
-        self._redo_what_is_in_doubt()
+        self._redo_what_is_in_doubt(queued)
 
     def _missing(self, step: Step) -> list[str]:
         """Return what a step needs and has not; a step that spares sensors needs one that works, and is told which do
@@ -250,7 +279,9 @@ class RecipeRun:
     def _wait_until_allowed(self, queued: QueuedStep, reason: str) -> bool:
         """Wait until measuring is allowed again; return False where that took too long, or after a stop or skip."""
         step, clock = queued.step, self._bench.clock
-        began_at = clock.now()
+        # Where the disk is full again each time when a step is done again, that is one long pause.
+        began_at = clock.now() if self._full_since is None else self._full_since
+        self._conditions.keep_looking()
         self._event("warning", step.name, f"Paused: {reason}")
         self._on_stall(f"{step.name} waits: {reason}")
         while self._conditions.why():
@@ -268,10 +299,16 @@ class RecipeRun:
         self._event("info", step.name, f"Goes on after {clock.now() - began_at:.0f} s: {reason} is over.")
         return True
 
-    def _redo_what_is_in_doubt(self) -> None:
+    def _redo_what_is_in_doubt(self, after: QueuedStep) -> None:
         """Put steps back into the queue whose data turned out to be doubtful after they were done, as long as the
         night has tries left."""
-        doubtful = set(self._quarantine.sweep())
+        while True:
+            try:
+                doubtful = set(self._quarantine.sweep())
+                break
+            except StoreFull as full:
+                if not self._wait_until_allowed(after, str(full)):
+                    return
         done = [queued.step.name for queued in self._queue.steps if queued.state is StepState.DONE]
         allowed = {name for name in done if name in doubtful and self._ladder.spend(Rung.RETRY)}
         for name in self._queue.requeue(allowed):
@@ -293,7 +330,10 @@ class RecipeRun:
             follower = _Follower(queued, self._listener)
             execute(step, self._bench, self._stop, follower, self._skipping(queued), self._conditions.why)
             self._quarantine.refuse(step.name, queued.started_at)
-            state, reason = StepState.DONE, ""
+            state, reason, self._full_since = StepState.DONE, "", None
+        except StoreFull as full:  # it has put the table back, and is done again once there is room
+            self._on_full(str(full))
+            failure, state, reason = Suspended(str(full)), StepState.STOPPED, f"paused: {full}"
         except Suspended as suspended:
             failure, state, reason = suspended, StepState.STOPPED, f"paused: {suspended}"
         except Skipped as skipped:
@@ -308,10 +348,21 @@ class RecipeRun:
         except LabError as error:
             failure, state, reason = error, StepState.FAILED, str(error)
         except Exception as error:
+            defects.tell(f"step {queued.step.name}", error)
             failure = LabError(f"unexpected {type(error).__name__}: {error}")
             state, reason = StepState.FAILED, str(failure)
+        standing = self._bench.station.interlocks.why()
+        if standing and (failure is not None or state is StepState.STOPPED) and not self._stop.asked():
+            # Whatever it was that went wrong, the interlock comes first: the step waits for it.
+            failure, state, reason = Suspended(standing), StepState.STOPPED, f"paused: {standing}"
         self._end(queued, state, reason)
         return failure
+
+    def _interlock_tripped(self, name: str, sentence: str) -> None:
+        self._event("error", f"interlock {name}", sentence)
+
+    def _interlock_cleared(self, name: str, sentence: str) -> None:
+        self._event("info", f"interlock {name}", sentence)
 
     def _skipping(self, queued: QueuedStep) -> Callable[[], bool]:
         return lambda: self._queue.must_skip(queued)
@@ -355,6 +406,8 @@ class RecipeRun:
             if not health.answers:
                 self._event("warning", health.name, health.problem)
         self._settings.keep()
+        if self._room is not None and (warning := self._room.warning()):
+            self._event("warning", "disk", warning)
 
     def _report_problems(self, problems: Sequence[str]) -> None:
         try:

@@ -1,9 +1,10 @@
-"""When nothing is measured: bad vacuum, an oven away from its target, a loop that has spent its relocks."""
+"""When nothing is measured: bad vacuum, an oven off its target, a loop that has spent its relocks, a full disk."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from labctl.configuration.recipe_file import Pause
 from labctl.errors import LabError, StoreError
@@ -18,14 +19,33 @@ _BAD_STATES: Final = (PressureState.OVER_RANGE, PressureState.SENSOR_ERROR)
 BEST_TEMPERATURE: Final = "oven.best_temperature_c"
 
 
+class Room(Protocol):
+    """The room that the disk of a run has left; the record of a run knows."""
+
+    on_full: Callable[[str], None]
+
+    def why(self) -> str:
+        """Look for room again; return why there is none, "" where there is."""
+        ...
+
+    def warning(self) -> str:
+        """Return a sentence when there is little room, once; else ""."""
+        ...
+
+    def write_the_rest(self) -> StoreError | None:
+        """Write what found no room before, and return the error where there still is none."""
+        ...
+
+
 class Conditions:
     """Looks every few seconds of lab time whether measuring is allowed; `reason` says why it is not, "" where it is.
 
     What has been bad holds until all has been well for the `settle` time of the recipe.
     """
 
-    def __init__(self, bench: Bench, pause: Pause) -> None:
+    def __init__(self, bench: Bench, pause: Pause, room: Callable[[], str] = lambda: "") -> None:
         self.reason = ""
+        self._room = room
         self._bench = bench
         self._pause = pause
         self._well_since: float | None = None
@@ -40,7 +60,16 @@ class Conditions:
         if pause.vacuum_above is None and pause.oven_off is None and not pause.locks:
             return
         self._look()
-        self._registration = self._bench.clock.every(LOOK_S, self._look, "conditions of the recipe")
+        self.keep_looking()
+
+    def keep_looking(self) -> None:
+        """Look every few seconds from now on, if that is not so already."""
+        if self._registration is None:
+            self._registration = self._bench.clock.every(LOOK_S, self._look, "conditions of the recipe")
+
+    def hold(self, reason: str) -> None:
+        """Allow nothing to be measured until a look finds all well again: the disk is full."""
+        self.reason, self._well_since = reason, None
 
     def stop(self) -> None:
         """Look no more."""
@@ -49,11 +78,11 @@ class Conditions:
             self._registration = None
 
     def why(self) -> str:
-        """Return why nothing may be measured now; "" where it may."""
-        return self.reason
+        """Return why nothing may be measured now, an interlock first; "" where it may."""
+        return self._bench.station.interlocks.why() or self.reason
 
     def _look(self) -> None:
-        problem = self._vacuum() or self._oven() or self._locks()
+        problem = self._room() or self._vacuum() or self._oven() or self._locks()
         now = self._bench.clock.now()
         if problem:
             self.reason, self._well_since = problem, None

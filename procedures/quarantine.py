@@ -48,7 +48,6 @@ class Quarantine:
         for loss in losses:
             if loss in self._seen:
                 continue
-            self._seen.append(loss)
             reason = (
                 f"{loss.loop} was lost at {loss.at:.1f} s of lab time and last proven good at "
                 f"{loss.doubtful_since:.1f} s: {loss.reason}"
@@ -56,3 +55,4 @@ class Quarantine:
             for trace in self._record.quarantine(loss.loop, loss.doubtful_since, loss.detected_at, reason):
                 why = f"{trace.name} is in doubt, for {reason}"
                 self._doubtful.setdefault(trace.step, {})[trace.started_at] = why
+            self._seen.append(loss)  # now, not before: a full disk may have kept the marks from being made

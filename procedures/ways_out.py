@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from labctl.configuration.recipe_file import Step
-from labctl.errors import LabError, StoreError
+from labctl.errors import LabError, StoreError, StoreFull
 from labctl.station.revival import revive
 from procedures.bench import Bench
 from procedures.execution import FAULTS_OF_A_STEP, StopRequest, execute
@@ -82,7 +82,7 @@ class WaysOut:
         try:
             execute(again, self._bench, self._stop, _NoFollower())
         except Exception as error:  # the next try of the step itself decides
-            if isinstance(error, StoreError) and not isinstance(error, FAULTS_OF_A_STEP):
+            if isinstance(error, StoreError) and not isinstance(error, (*FAULTS_OF_A_STEP, StoreFull)):
                 raise
             self._tell("warning", again.name, str(error))
 

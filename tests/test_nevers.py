@@ -10,7 +10,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ OURS = ("drivers", "labctl", "procedures")
 # From the ground up: a room imports only its own and those before it; rooms of one line stand side by side.
 ROOMS: list[tuple[str, ...]] = [
     ("labctl",),  # the package itself: a name and a version
+    ("labctl.host", "labctl.secrecy", "labctl.last_words"),
+    ("labctl.logs",),
     ("drivers",),
     ("labctl.errors",),
     ("labctl.physics",),
@@ -31,12 +33,12 @@ ROOMS: list[tuple[str, ...]] = [
     ("labctl.estimation",),
     ("labctl.simulation",),
     ("labctl.station",),
-    ("labctl.locks", "labctl.alignment"),
+    ("labctl.locks", "labctl.alignment", "labctl.watchdog"),
     ("labctl.store",),
     ("labctl.report",),
     ("procedures",),
     ("labctl.core", "labctl.dashboard"),
-    ("labctl.cli", "labctl.commands", "labctl.terminal", "labctl.__main__"),
+    ("labctl.cli", "labctl.commands", "labctl.doctor", "labctl.terminal", "labctl.__main__"),
 ]
 ALONE = ("drivers", "labctl.physics")
 DOORS = {  # the ways into the simulation: to run on it, to serve it to other programs, and to look at it
@@ -49,7 +51,10 @@ TRUTH_FILE = re.compile(r"\b(truth\.json|truth_file|TRUTH_FILE|read_truth)\b")
 MAY_READ_THE_TRUTH = ("labctl.simulation", "labctl.commands.revealing")
 
 QT = ("PyQt4", "PyQt5", "PyQt6", "PySide", "PySide2", "PySide6", "qtpy", "pyqtgraph", "pymeasure.display", "sip")
-CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle")
+CODE_FROM_DATA = ("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "joblib", "yaml")
+CODE_BY_CALL = ("eval", "exec", "__import__", "read_pickle", "to_pickle")
+LOADS_BLINDLY = ("loads arrays without a word on pickles",)
+SHELLS = ("system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell")  # of os, subprocess and asyncio
 SERVERS = ("p4p.server", "socket", "socketserver", "http.server", "xmlrpc.server", "wsgiref", "zmq")
 # On the interface that the operator names, else on loopback.
 LISTENERS = (
@@ -57,11 +62,16 @@ LISTENERS = (
     "labctl.simulation.server",
     "labctl.bus.server",
     "labctl.bus.loopback_only",
+    "labctl.host.sockets",  # options of theirs
+    "labctl.host.listeners",  # asks the kernel who listens
 )
 EVERYWHERE = ("0.0.0.0", "::0")
 SCREENS = "labctl.dashboard"  # the only room that may import Qt
 SEEN_FROM_SCREENS = ("labctl.dashboard", "labctl.bus", "labctl.errors", "labctl.physics", "labctl.locks.states")
 """A screen knows a table by what its bus tells, and in no other way."""
+HOST = "labctl.host"  # the seam to the system
+BESIDE_THE_SEAM = ("labctl.station.oslock",)  # locks of files: a seam of its own
+OF_ONE_SYSTEM = ("fcntl", "pty", "tty", "termios", "resource", "pwd", "grp", "msvcrt", "winreg", "winsound")
 LISTENING = ("listen", "create_server", "start_server", "start_unix_server")
 CLOCK = "labctl.station.clock"
 MACHINE_PATHS = re.compile(r"/work/|\.\./shared|/tmp/|/home/\w|/root/|[A-Z]:\\\\?Users")
@@ -198,11 +208,38 @@ def makes_code_from_data(source: Source) -> Iterator[str]:
         if (
             isinstance(node, ast.Call)
             and (node.args or node.keywords)  # an event loop of Qt is run by an exec() without any
-            and last_name(node.func) in ("eval", "exec", "__import__")
+            and last_name(node.func) in CODE_BY_CALL
         ):
             yield f"calls {ast.unparse(node.func)}"
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and not is_false(node.value):
             yield "allows pickles"
+        if isinstance(node, ast.Call) and is_of(node.func, ("load",), ("np", "numpy")):
+            yield from () if any(word.arg == "allow_pickle" for word in node.keywords) else LOADS_BLINDLY
+
+
+def asks_a_shell(source: Source) -> Iterator[str]:
+    """What a shell reads can be more than one command; programs are started by a list of words."""
+    for name in source.imports:
+        module, _, last = name.rpartition(".")
+        if module in ("os", "subprocess", "asyncio") and last in SHELLS:
+            yield f"imports {name}"
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and is_of(node.func, SHELLS, ("os", "subprocess", "asyncio")):
+            yield f"calls {ast.unparse(node.func)}"
+        if isinstance(node, ast.keyword) and node.arg == "shell" and not is_false(node.value):
+            yield "starts a shell"
+
+
+def asks_the_system_itself(source: Source) -> Iterator[str]:
+    """What differs between systems is behind one seam."""
+    if within(source.module, HOST) or source.module in BESIDE_THE_SEAM:
+        return
+    for node in source.nodes:
+        if is_of(node, ("fsync", "register_at_fork", "fork"), ("os",)):
+            yield f"uses {ast.unparse(node)}"
+    for name in source.imports:
+        if any(within(name, module) for module in OF_ONE_SYSTEM):
+            yield f"imports {name}"
 
 
 def last_name(called: ast.AST) -> str:
@@ -210,6 +247,11 @@ def last_name(called: ast.AST) -> str:
     if isinstance(called, ast.Attribute):
         return called.attr
     return called.id if isinstance(called, ast.Name) else ""
+
+
+def is_of(node: ast.AST, names: Collection[str], modules: Collection[str]) -> bool:
+    """Return whether a node is one of these names of one of these modules."""
+    return isinstance(node, ast.Attribute) and node.attr in names and last_name(node.value) in modules
 
 
 def is_false(node: ast.AST) -> bool:
@@ -268,6 +310,8 @@ CHECKS: list[Callable[[Source], Iterator[str]]] = [
     imports_qt,
     looks_past_the_bus,
     makes_code_from_data,
+    asks_a_shell,
+    asks_the_system_itself,
     sleeps,
     listens,
     knows_this_machine,
@@ -319,6 +363,14 @@ BAD = [
     (makes_code_from_data, "labctl.store.blobs", "x = eval('1')", "calls eval"),
     (makes_code_from_data, "labctl.store.blobs", "import builtins\nbuiltins.exec('1')", "calls builtins.exec"),
     (makes_code_from_data, "labctl.store.blobs", "np.load(path, allow_pickle=True)", "allows pickles"),
+    (makes_code_from_data, "labctl.store.blobs", "np.load(path)", "loads arrays without"),
+    (makes_code_from_data, "labctl.store.blobs", "import yaml", "imports yaml"),
+    (makes_code_from_data, "labctl.store.blobs", "pandas.read_pickle(path)", "calls pandas.read_pickle"),
+    (asks_a_shell, "labctl.cli", "import os\nos.system('ls')", "calls os.system"),
+    (asks_a_shell, "labctl.cli", "from os import popen", "imports os.popen"),
+    (asks_a_shell, "labctl.cli", "subprocess.run('ls', shell=True)", "starts a shell"),
+    (asks_the_system_itself, "labctl.store.blobs", "import os\nos.fsync(3)", "uses os.fsync"),
+    (asks_the_system_itself, "labctl.store.blobs", "def f():\n    import fcntl", "imports fcntl"),
     (sleeps, "drivers.acme.meter", "import time\ntime.sleep(1)", "uses time.sleep"),
     (sleeps, "drivers.acme.meter", "from time import sleep", "imports time.sleep"),
     (sleeps, "drivers.acme.meter", "import time as t\nt.sleep(1)", "uses time.sleep"),
@@ -357,6 +409,8 @@ GOOD = [
     (looks_past_the_bus, "labctl.dashboard.page", "from labctl.bus.latest import Latest\nimport numpy"),
     (makes_code_from_data, "labctl.store.blobs", "np.load(path, allow_pickle=False)"),
     (makes_code_from_data, "labctl.dashboard.application", "application.exec()"),
+    (asks_a_shell, "labctl.cli", "import platform\nplatform.system()\nsubprocess.run(['ls'], shell=False)"),
+    (asks_the_system_itself, "labctl.host.durability", "import os\nos.fsync(3)"),
     (sleeps, CLOCK, "import time\ndef sleep(s: float) -> None:\n    time.sleep(s)"),
     (sleeps, "procedures.base", "clock.sleep(1)"),
     (listens, "procedures.base", "Procedure.bind(bench)"),

@@ -9,6 +9,7 @@ output termination and APPLy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymeasure.instruments import Instrument
@@ -16,6 +17,8 @@ from pymeasure.instruments.agilent.agilent33500 import Agilent33500, Agilent3350
 from pymeasure.instruments.validators import strict_range
 
 from drivers.base import DriverChannel
+from drivers.keysight.trueform_moves import moves_of
+from drivers.moves import Move
 from drivers.pymeasure_backed import Withdrawn, corrected
 from drivers.scpi import ScpiDriver
 
@@ -130,6 +133,10 @@ class Keysight33500(ScpiDriver, Agilent33500):  # type: ignore[misc]
 
     def __init__(self, adapter: Any, name: str = "Keysight 33500", **kwargs: Any) -> None:
         super().__init__(adapter, name, **kwargs)
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: amplitudes in Vpp and offsets in V across 50 ohm, frequencies, outputs."""
+        return moves_of(command)
 
     def initialise(self) -> None:
         """Empty the error queue; outputs are left as they are."""

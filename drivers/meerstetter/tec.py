@@ -10,7 +10,7 @@ Wear: the controller saves every changed setting to flash half a second later, a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -23,7 +23,9 @@ from drivers.errors import BadReply, NoReply, Refused, WrongInstrument
 from drivers.meerstetter import mecom
 from drivers.meerstetter.device_errors import describe_device_error
 from drivers.meerstetter.mecom import encode_float32, encode_int32, float32, int32, switch
+from drivers.meerstetter.moves import moves_of, ram_target_in
 from drivers.meerstetter.tec_channel import FLASH_SETTING, TECChannel
+from drivers.moves import Move
 
 SERIAL_PORT = {"baud_rate": 57600, "data_bits": 8, "parity": Parity.none, "stop_bits": StopBits.one}
 ANSWER_TIMEOUT_MS = 1000
@@ -126,6 +128,7 @@ class MeerstetterTEC(Driver):
         super().__init__(adapter, name, **kwargs)
         self.device_address = device_address
         self.retries = retries
+        self._ram_targets: dict[int, float] = {}  # degC by channel, as last acknowledged
         start = secrets.randbelow(mecom.SEQUENCE_NUMBERS) if first_sequence is None else first_sequence
         self._sequence = start % mecom.SEQUENCE_NUMBERS
 
@@ -161,6 +164,14 @@ class MeerstetterTEC(Driver):
                 )
             return Identity("Meerstetter", str(self.device_type), str(self.serial_number), str(self.firmware))
 
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a frame would move: targets in degC, ramps in K/s, outputs on (1) or off (0)."""
+        return moves_of(command, self.device_address, self._ram_targets)
+
+    def forget_outputs(self) -> None:
+        """Forget the targets in RAM: after a power cut they are 0 degC."""
+        self._ram_targets.clear()
+
     def is_question(self, command: str) -> bool:
         """Return whether a payload only reads: those start with a question mark."""
         return command.startswith("?")
@@ -188,6 +199,7 @@ class MeerstetterTEC(Driver):
         It comes back with the settings of its flash: no RAM target, saving switched on, the output as it was saved.
         """
         self.write("RS")
+        self.forget_outputs()
 
     def is_reset_done(self) -> bool:
         """Return whether the controller answers again and has started up, be it into its error state."""
@@ -217,11 +229,16 @@ class MeerstetterTEC(Driver):
 
     def _obtain(self, payload: str) -> str:
         """Return the payload of the answer, asking again while the controller is busy."""
+        target = ram_target_in(payload)
         with self._transaction:
+            if target is not None:
+                self._ram_targets.pop(target[0], None)  # not known until it is acknowledged
             for _ in range(1 + self.retries):
                 answer = self._exchange(payload)
                 code = mecom.server_error(answer)
                 if code is None:
+                    if target is not None:
+                        self._ram_targets[target[0]] = target[1]
                     return answer
                 refusal = Refused(
                     self.name,

@@ -17,7 +17,9 @@ from pymeasure.instruments.validators import strict_discrete_set, strict_range
 
 from drivers.base import Driver, DriverChannel, Identity
 from drivers.errors import BadReply, NoReply, Refused, WrongInstrument
+from drivers.moves import Move
 from drivers.newport.error_queue_8742 import ErrorEntry, read_entry
+from drivers.newport.moves_8742 import moves_of
 
 log = logging.getLogger(__name__)
 
@@ -306,6 +308,10 @@ class Newport8742(Driver):
                 ) from silence
             if "8742" not in identity.model:
                 raise WrongInstrument(self.name, f"expected an 8742 at address {controller.id}, found {identity}")
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: motors to positions or by steps, their zeros."""
+        return moves_of(command, self._master)
 
     def read_identity(self) -> Identity:
         """Return who the master is."""

@@ -9,9 +9,11 @@ from pymeasure.instruments import Instrument
 from pymeasure.instruments.validators import strict_discrete_set
 
 from drivers.errors import BadReply, WrongInstrument
+from drivers.moves import Move
 from drivers.redpitaya.chain import ChainedRecorder
 from drivers.redpitaya.forms import on_off, on_or_off
 from drivers.redpitaya.inputs import BUFFER_SAMPLES, TRIGGER_AT_START, FastInput
+from drivers.redpitaya.moves import moves_of
 from drivers.redpitaya.outputs import FastOutput
 from drivers.redpitaya.pins import (
     DIGITAL_PINS,
@@ -90,6 +92,10 @@ class RedPitaya(ChainedRecorder):
 
     def __init__(self, adapter: Any, name: str = "Red Pitaya STEMlab", **kwargs: Any) -> None:
         super().__init__(adapter, name, **kwargs)
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: fast and slow outputs in V, levels of pins (0 or 1)."""
+        return moves_of(command)
 
     def initialise(self) -> None:
         """Clear old errors, ask for a reply to failing queries, and set form, unit and byte order of the data.

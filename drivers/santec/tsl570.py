@@ -9,6 +9,7 @@ the range of powers and `*OPC?`, which answers 0 or 1 at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymeasure.instruments.santec import TSL570
@@ -16,7 +17,9 @@ from pymeasure.instruments.validators import strict_range
 
 from drivers.base import Driver
 from drivers.errors import Refused
+from drivers.moves import Move
 from drivers.pymeasure_backed import Withdrawn, corrected
+from drivers.santec.tsl570_moves import moves_of
 from drivers.scpi import ScpiDriver
 from drivers.scpi_properties import on_or_off
 
@@ -109,6 +112,10 @@ class SantecTSL570(ScpiDriver, TSL570):  # type: ignore[misc]
                     remedy="Switch the command set to SCPI at the front panel.",
                 )
             self.power_unit = "mW"
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: power in W, wavelength in m, the light on (1) or off (0)."""
+        return moves_of(command)
 
     def _drain(self) -> None:
         # By silence alone: nobody vouches for questions chained by semicolons on this laser.

@@ -6,12 +6,14 @@ Wire protocol: SIM900 operation manual (message mode: SNDT, NINP?, RAWN?); check
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from drivers.base import Driver, Identity
 from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply, WrongInstrument
+from drivers.moves import Move
+from drivers.srs.sim900_moves import moves_of
 from drivers.srs.sim960 import SIM960
 
 SLOTS: Final = range(1, 9)
@@ -78,6 +80,11 @@ class SIM900(Driver):
         get_process=_slots_in_mask,
     )
 
+    def forget_outputs(self) -> None:
+        """Forget the limits of the modules, which may have lost their supply."""
+        for module in self.modules.values():
+            module.forget_limits()
+
     def initialise(self) -> None:
         """Bring mainframe and modules into a known state of the interface; what a servo does is left alone.
 
@@ -106,6 +113,10 @@ class SIM900(Driver):
                         remedy="Seat the module, or correct the slots in the station file.",
                     )
                 module.initialise()
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: outputs and limits of modules in V, loops closed (1) or open (0)."""
+        return moves_of(command, self._escapes)
 
     def read_identity(self) -> Identity:
         """Return the mainframe's identity, also where another program left it connected to a module."""

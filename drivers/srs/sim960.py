@@ -78,6 +78,8 @@ class SIM960(DriverChannel):
     """
 
     _last_line = ""
+    _limits_v: tuple[float, float] | None = None  # of the output, lower and upper, as the module last said or took them
+    _heard_output_v: float | None = None  # from a reading just made, until the next step
     _noted_events = StandardEvent.NONE
 
     def insert_id(self, command: str) -> str:
@@ -236,11 +238,25 @@ class SIM960(DriverChannel):
                 self.note_setting("closed", False)
                 return float(self.manual_output)
             held = round(min(max(float(self.output), FULL_RANGE_V[0]), FULL_RANGE_V[1]), 3)
-            self.write(f"MOUT {held:+.3f};AMAN 0")  # one line: nothing drifts between the two
+            self._heard_output_v = held
+            try:
+                self.write(f"MOUT {held:+.3f};AMAN 0")  # one line: nothing drifts between the two
+            finally:
+                self._heard_output_v = None
             self.check_set_errors()
             self.note_setting("manual_output", held)
             self.note_setting("closed", False)
             return held
+
+    def take_for_output(self, volts: float | None) -> None:
+        """Take `volts` for where the output is, without asking, until this is called with None."""
+        self._heard_output_v = volts
+
+    def whereabouts_v(self) -> float:
+        """Return where the output is, in V: of a closed loop as its monitor last said, else as it was told."""
+        if self._heard_output_v is not None:
+            return self._heard_output_v
+        return float(self.output if self.closed else self.manual_output)
 
     def put_out_unchecked(self, volts: float) -> None:
         """Set the output of the open loop in V (from -10 to 10) without asking whether the module took it: for sweeps.
@@ -259,10 +275,23 @@ class SIM960(DriverChannel):
         if not FULL_RANGE_V[0] <= lower < upper <= FULL_RANGE_V[1]:
             raise ValueError(f"limits {lower:g} V to {upper:g} V are not in order or not in -10 to 10 V")
         with self.parent.transaction("ULIM, LLIM"):
+            self._limits_v = None  # not known until both are taken
             if lower > self.upper_limit:
                 self.upper_limit, self.lower_limit = upper, lower
             else:
                 self.lower_limit, self.upper_limit = lower, upper
+            self._limits_v = (lower, upper)
+
+    def limits_v(self, *, ask: bool = False) -> tuple[float, float]:
+        """Return the lower and upper limit of the output in V; the module is asked where they are not known, or if told
+        to."""
+        if ask or self._limits_v is None:
+            self._limits_v = (float(self.lower_limit), float(self.upper_limit))
+        return self._limits_v
+
+    def forget_limits(self) -> None:
+        """Forget the limits of the output: the module was away."""
+        self._limits_v = None
 
     def write(self, command: str, **kwargs: Any) -> None:
         """Send one line to the module."""

@@ -16,8 +16,10 @@ import pyvisa
 
 from drivers.base import Driver, Identity
 from drivers.errors import BadReply, NoReply, Refused, WrongInstrument
+from drivers.moves import Move
 from drivers.thorlabs.ell14_rotator import Rotator
 from drivers.thorlabs.elliptec import BUTTON_MESSAGES, Reply, RotatorStatus, parse_reply
+from drivers.thorlabs.elliptec_moves import moves_of
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,14 @@ class ThorlabsELL14(Driver):
     def is_question(self, command: str) -> bool:
         """Return whether a packet, with its address, only reads."""
         return command[1:] in _QUESTIONS
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what packets would move: angles of rotators in degrees, as long as their scales are known."""
+        return moves_of(command, self._scale_of)
+
+    def _scale_of(self, address: int) -> int | None:
+        rotator = self.rotators.get(address)
+        return None if rotator is None else rotator.known_pulses_per_revolution()
 
     def forget_outputs(self) -> None:
         """Forget motions, homes and scales: after a power cut a rotator does not know where it is."""

@@ -92,6 +92,10 @@ class Rotator(DriverChannel):
             info = self._info or self.read_info()
             return info.pulses_per_revolution
 
+    def known_pulses_per_revolution(self) -> int | None:
+        """Return the pulses of one revolution without asking, None where the rotator was not asked yet."""
+        return None if self._info is None else self._info.pulses_per_revolution
+
     @property
     def angle_deg(self) -> float:
         """Measure the angle in degrees from home; not wrapped, so moves by an angle may lead beyond 0 to 360."""

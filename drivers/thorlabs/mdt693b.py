@@ -6,7 +6,7 @@ Source: command list that the instrument itself prints at `?`, and replies recor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pymeasure.instruments import Instrument
@@ -14,6 +14,8 @@ from pymeasure.instruments.validators import strict_range
 
 from drivers.base import Driver, DriverChannel, Identity
 from drivers.errors import BadReply, InstrumentError, NoReply, Refused, WrongInstrument
+from drivers.moves import Move
+from drivers.thorlabs.mdt693b_moves import moves_of
 
 HIGHEST_VOLTAGE_V = 150.0
 OLDEST_FIRMWARE = (1, 9)
@@ -62,6 +64,7 @@ class PiezoChannel(DriverChannel):
     def __init__(self, parent: ThorlabsMDT69xB, id: str) -> None:  # noqa: A002 (pymeasure's name)
         super().__init__(parent, id)
         self._commanded: float | None = None
+        self._found: float | None = None
         self._range = (0.0, HIGHEST_VOLTAGE_V)
 
     measured_voltage = Instrument.measurement(
@@ -87,9 +90,18 @@ class PiezoChannel(DriverChannel):
         maxsplit=0,
     )
 
+    @property
+    def set_point_found(self) -> float | None:
+        """Get the set point in V that somebody worked out from measurements; None where it was set since."""
+        return self._found
+
+    def take_for_set_point(self, volts: float) -> None:
+        """Take `volts` for where the set point is, until it is set."""
+        self._found = volts
+
     def forget_command(self) -> None:
         """Forget the set point; `commanded_voltage` is None until the next one."""
-        self._commanded = None
+        self._commanded = self._found = None
 
     @property
     def commanded_voltage(self) -> float | None:
@@ -110,7 +122,7 @@ class PiezoChannel(DriverChannel):
             except Refused:
                 self._commanded = before
                 raise
-            self._commanded = volts
+            self._commanded, self._found = volts, None
 
     voltage = property(
         fset=_set_voltage, doc="""Set the output set point in V (strictly 0 to 150, and within `voltage_range`)."""
@@ -157,6 +169,10 @@ class ThorlabsMDT69xB(Driver):
         kwargs.setdefault("write_termination", "\r")
         kwargs.setdefault("read_termination", _PROMPT)
         super().__init__(adapter, name, **kwargs)
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: voltages and their limits in V, the master scan."""
+        return moves_of(command, tuple(self.channels))
 
     def forget_outputs(self) -> None:
         """Forget what was commanded: after a power cut the outputs are at 0 V."""

@@ -6,14 +6,17 @@ public drivers for the same series.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 from pymeasure.instruments.validators import strict_discrete_set
 
 from drivers.errors import BadReply, InstrumentError, Refused
+from drivers.moves import Move
 from drivers.scpi import ScpiDriver
 from drivers.scpi_properties import choice, number, on_or_off, whole_number
+from drivers.thorlabs.ted4015_moves import moves_of
 
 TEMPERATURE_RANGE_C: Final = [-55.0, 150.0]
 LARGEST_CURRENT_A: Final = 15.0
@@ -219,6 +222,10 @@ class ThorlabsTED4015(ScpiDriver):
                     command="SOUR:FUNC?",
                     remedy="Switch its output off and choose temperature control.",
                 )
+
+    def moves(self, command: str) -> Sequence[Move]:
+        """Return what a command would move: the target and its limits in degC, the current limit in A, the output."""
+        return moves_of(command)
 
     def check_protection(self) -> None:
         """Raise `Refused` with what keeps the output off, where anything does."""

@@ -15,7 +15,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-DEVICE: Final = b"lo"
+from labctl.host.sockets import LOOPBACK_DEVICE, can_bind_to_device, keep_on_loopback
+
+DEVICE: Final = LOOPBACK_DEVICE
 OPEN_FILES: Final = Path("/proc/self/fd")
 
 
@@ -27,14 +29,13 @@ def keep_search_on_loopback(interface: str, search_port: int) -> str:
     """
     if not ipaddress.ip_address(interface).is_loopback:
         return f"The server listens on {interface}, which is no loopback address."
-    option = getattr(socket, "SO_BINDTODEVICE", None)
-    if option is None or not OPEN_FILES.is_dir():
+    if not can_bind_to_device() or not OPEN_FILES.is_dir():
         return "This system cannot bind a socket to a device."
     found = 0
     for search in _udp_sockets(search_port):
         with closing(search):
             try:
-                search.setsockopt(socket.SOL_SOCKET, option, DEVICE)
+                keep_on_loopback(search, DEVICE)
             except OSError as error:
                 return f"The search socket could not be bound to the loopback device: {error.strerror}."
             found += 1

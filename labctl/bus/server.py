@@ -211,9 +211,9 @@ class _CommandHandler:
             operation.done(error="This channel takes calls (RPC), not values.")
             return
         try:
-            self._execute(Stop(client=WRITTEN, reason=operation.value()["value"]), peer_address(operation.peer()))
+            self._execute(Stop(client=WRITTEN, reason=_written(operation.value())), peer_address(operation.peer()))
         except Exception as error:
-            operation.done(error=f"The core failed at {self._command.name}: {type(error).__name__}: {error}")
+            operation.done(error=_defect(self._command, error))
         else:
             operation.done()
 
@@ -227,15 +227,29 @@ class _CommandHandler:
         except LabError as error:
             operation.done(error=str(error)[:MOST_ERROR_TEXT])
         except Exception as error:
-            operation.done(error=f"The core failed at {self._command.name}: {type(error).__name__}: {error}")
+            operation.done(error=_defect(self._command, error))
         else:
             operation.done(wire.encode_reply(reply, time.time()))
 
 
+def _defect(command: type[Command], error: Exception) -> str:
+    return f"The core failed at {command.name}: {type(error).__name__}: {error}"[:MOST_ERROR_TEXT]
+
+
 def _arguments(value: Value) -> dict[str, Any]:
     """Return the arguments of a call, which come as the `query` of an NTURI."""
-    query = value.get("query", value)
+    query: Any = value.get("query", value) if hasattr(value, "get") else None
+    if not hasattr(query, "items"):
+        return {}  # what is missing is told then, and the stop needs nothing
     return {name: content for name, content in query.items() if content is not None}
+
+
+def _written(value: Any) -> Any:
+    """Return what was written to a channel; "" where there is no telling."""
+    try:
+        return value["value"]
+    except (KeyError, TypeError, IndexError):
+        return ""
 
 
 def _faults(command: type[Command], error: ValidationError) -> str:

@@ -32,6 +32,7 @@ from labctl.errors import LabError
 
 RowT = TypeVar("RowT", bound=Row)
 NANOSECONDS = 1e9
+_LONGEST_QUOTED = 200  # characters
 ANSWERED: tuple[type[Row], ...] = (*TABLES, RunSummaryRow, FigureRow)
 
 
@@ -58,6 +59,10 @@ class Scalar:
     description: str = ""
 
 
+def _short(error: Exception) -> str:
+    return str(error)[:_LONGEST_QUOTED]  # it may quote all that came
+
+
 def time_stamp(at: float) -> dict[str, int]:
     """Return the fields of a time stamp; 0 where the time is not known."""
     if not math.isfinite(at):
@@ -72,7 +77,7 @@ def stamped_at(value: Value) -> float:
         stamp = value["timeStamp"]
         seconds = float(stamp["secondsPastEpoch"]) + float(stamp["nanoseconds"]) / NANOSECONDS
     except _NOT_AS_SAID as error:
-        raise BadMessage(f"A value came without its time stamp ({error}).") from error
+        raise BadMessage(f"A value came without its time stamp ({_short(error)}).") from error
     return seconds or math.nan
 
 
@@ -196,7 +201,7 @@ def decode_rows(kind: type[RowT], value: Value) -> tuple[RowT, ...]:
         columns = value["value"]
         lists = [list(map(hint, _cells(columns[name]))) for name, hint in column_types(kind).items()]
     except _NOT_AS_SAID as error:
-        raise BadMessage(f"A table of {kind.__name__} came without its columns ({error}).") from error
+        raise BadMessage(f"A table of {kind.__name__} came without its columns ({_short(error)}).") from error
     if len({len(column) for column in lists}) > 1:
         raise BadMessage(f"A table of {kind.__name__} came with columns of unlike length.")
     return tuple(kind(*cells) for cells in zip(*lists, strict=True))
@@ -228,9 +233,11 @@ def decode_spectrum(value: Value) -> LiveSpectrum:
         acquisition = _fields(value["acquisition"], ACQUISITION)
         frequency, psd = _numbers(value["value"]["frequency"]), _numbers(value["value"]["psd"])
     except _NOT_AS_SAID as error:
-        raise BadMessage(f"A spectrum came without {error}.") from error
+        raise BadMessage(f"A spectrum came without {_short(error)}.") from error
     if frequency.shape != psd.shape or acquisition["kind"] not in ("psd", "shot", "dark"):
-        raise BadMessage(f"A spectrum of {acquisition['channel']!r} came with an axis that does not fit.")
+        raise BadMessage(
+            f"A spectrum of {acquisition['channel'][:_LONGEST_QUOTED]!r} came with an axis that does not fit."
+        )
     return LiveSpectrum(frequency_hz=frequency, psd_v2_per_hz=psd, taken_at=stamped_at(value), **acquisition)
 
 
@@ -241,7 +248,7 @@ def decode_curve(value: Value) -> Curve:
         columns = {name: _numbers(column) for name, column in value["value"].items()}
         x = columns.pop("x")
     except _NOT_AS_SAID as error:
-        raise BadMessage(f"A curve came without {error}.") from error
+        raise BadMessage(f"A curve came without {_short(error)}.") from error
     if any(column.shape != x.shape for column in columns.values()):
         raise BadMessage(f"The curve {legend['system']}:{legend['name']} came with columns of unlike length.")
     return Curve(x=x, columns=columns, taken_at=stamped_at(value), **legend)
@@ -253,10 +260,10 @@ def decode_reply(value: Value) -> Reply:
         text, rows, data = str(value["value"]), value["rows"], bytes(np.asarray(_cells(value["data"]), dtype=np.uint8))
         descriptor = None if rows is None else rows["descriptor"]
     except _NOT_AS_SAID as error:
-        raise BadMessage(f"A reply came without {error}.") from error
+        raise BadMessage(f"A reply came without {_short(error)}.") from error
     if rows is None:
         return Reply(text, (), data)
     for kind in ANSWERED:
         if kind.__name__ == descriptor:
             return Reply(text, decode_rows(kind, rows), data)
-    raise BadMessage(f"A reply came with a table of {descriptor!r}, which nobody knows.")
+    raise BadMessage(f"A reply came with a table of {str(descriptor)[:_LONGEST_QUOTED]!r}, which nobody knows.")

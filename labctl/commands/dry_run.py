@@ -16,6 +16,7 @@ from labctl.commands.stations import default_station, on_simulated_table
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.toml_reading import load_station
 from labctl.errors import ConnectionLost, LockError
+from labctl.station.table_hold import Intent
 from procedures.bringing_up import bring_up_all, prepare
 
 
@@ -55,7 +56,7 @@ def rehearse_locking(names: Sequence[str], station: Path | None, runs: Path | No
 def _held_now(path: Path, runs: Path | None, say: Callable[[str], None]) -> list[str]:
     """Return the loops that are locked on the table now; none where it does not answer."""
     try:
-        with lock_session(path, runs, say) as session:
+        with lock_session(path, runs, say, intent=Intent.LOOK) as session:
             onlooker = session.look()
             held = [name for name, machine in onlooker.machines.items() if machine.is_locked]
             onlooker.stop()

@@ -23,6 +23,7 @@ from labctl.configuration.toml_reading import load_station
 from labctl.errors import LabError
 from labctl.station.bring_up import ask_instruments, link_to
 from labctl.station.opening import Answer
+from labctl.station.table_hold import Intent, table_held
 from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState, StepState
@@ -31,8 +32,8 @@ WIDTH_OF_FILES = 160  # columns where the output is no terminal
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+    console = Console(markup=False, emoji=False)  # titles and reasons may hold brackets
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES, markup=False, emoji=False)
 
 
 def _table(first: str, *others: str, title: str | None = None) -> Table:
@@ -50,13 +51,14 @@ def list_instruments(
     """Print who answered, what was wrong where nobody did, and which settings are not as the last run left them; return
     the exit status."""
     file = with_faults(load_station(station or default_station()), faults)
-    answers = ask_instruments(file, link_to(file))
-    errors = {name: _errors_of(answer.driver) for name, answer in answers.items()}
-    drivers = {name: answer.driver for name, answer in answers.items()}
-    compared = compare_with_last_run(file, runs or file.station.runs, drivers)
-    for driver in drivers.values():
-        if driver is not None:
-            driver.close()
+    with table_held(file, Intent.LOOK):
+        answers = ask_instruments(file, link_to(file))
+        errors = {name: _errors_of(answer.driver) for name, answer in answers.items()}
+        drivers = {name: answer.driver for name, answer in answers.items()}
+        compared = compare_with_last_run(file, runs or file.station.runs, drivers)
+        for driver in drivers.values():
+            if driver is not None:
+                driver.close()
     if as_json:
         typer.echo(json.dumps(_instruments_entry(file, answers, errors) | settings_entry(compared)))
     else:

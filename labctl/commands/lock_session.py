@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,7 +19,9 @@ from labctl.errors import Stopped
 from labctl.locks.onlooker import Onlooker
 from labctl.locks.supervisor import Supervisor
 from labctl.station.bring_up import link_to, open_station
+from labctl.station.table_hold import Intent, table_held
 from labctl.store.lock_memory import LockKeeper, LockMemory, RememberedLocks
+from labctl.watchdog.guarding import guarded
 from procedures.bench import Bench, MemoryRecord
 from procedures.overnight import StopRequest
 
@@ -104,19 +106,28 @@ class LockSession:
 
 @contextmanager
 def lock_session(
-    station: Path | None, runs: Path | None, say: Callable[[str], None], file: StationFile | None = None
+    station: Path | None,
+    runs: Path | None,
+    say: Callable[[str], None],
+    file: StationFile | None = None,
+    intent: Intent = Intent.MOVE,
 ) -> Iterator[LockSession]:
     """Open a station, or another `file` in its place, for the block, and close its links afterwards; what a servo of
-    this program has to say is said.
+    this program has to say is said. Nobody else on this machine has the instruments meanwhile, and where the session is
+    to move them a watchdog outlives this process.
 
-    Raises `StationNotOpened` where an instrument does not answer.
+    Raises `LeaseError` where another process has an instrument, `StationNotOpened` where one does not answer.
     """
     file = file or load_station(station or default_station())
-    link = link_to(file)
-    opened = open_station(file, link)
-    try:
+    folder = runs or file.station.runs
+    with ExitStack() as closing:
+        closing.enter_context(table_held(file, intent))
+        link = link_to(file)
+        opened = open_station(file, link)
+        closing.callback(opened.close)
         opened.on_trouble = lambda name, sentence: say(sentence)
-        folder = runs or file.station.runs
+        if intent is Intent.MOVE:
+            closing.enter_context(guarded(file, folder, lambda text: opened.on_trouble("watchdog", text)))
         bench = Bench.of(opened, MemoryRecord())
         keeper: Keeper = _KeepsNothing()
         known = RememberedLocks()
@@ -126,8 +137,6 @@ def lock_session(
             known = kept.as_of(opened.clock.now(), time.time(), file.backend.speed)
             keeper = LockKeeper(memory, opened.clock, lambda: bench.supervisor, known)
         yield LockSession(file, bench, keeper, known, expected_squeezing(file, folder), StopRequest(opened.clock))
-    finally:
-        opened.close()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from labctl.locks.machine import Level
 from labctl.locks.onlooker import HELD_BY_A_PROGRAM, Onlooker
 from labctl.locks.servo_loop import ServoLoop
 from labctl.locks.supervisor import Supervisor
+from labctl.station.table_hold import Intent
 from labctl.store.records import StepState
 from procedures.bringing_up import bring_up_all, prepare
 from procedures.overnight import execute
@@ -38,7 +39,7 @@ def show_locks(station: Path | None, runs: Path | None, as_json: bool, watch: bo
     """Print how every loop is, once or once a second until Ctrl-C; nothing is opened or moved. Return the exit
     status."""
     console = lock_console()
-    with lock_session(station, runs, sayer(console)) as session:
+    with lock_session(station, runs, sayer(console), intent=Intent.LOOK) as session:
         onlooker = session.look()
         if watch:
             with stopped_by_signals(session.stop):

@@ -23,6 +23,7 @@ from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.configuration.templates import template_directory
 from labctl.configuration.toml_reading import load_recipe, load_station
 from labctl.errors import ConfigurationError
+from labctl.host.end_signals import end_signals, leave_terminal
 from labctl.station.traffic import logged_traffic
 from labctl.store.records import NamedResult, RunState
 from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
@@ -196,8 +197,8 @@ def _run_watched(plan: Plan, display: NightDisplay, bus: bool) -> NightResult:
         return run_night(plan, display, _stop_on_signals, _attended(plan) if bus else None)
     finally:
         display.close()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in end_signals():
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
 def _attended(plan: Plan) -> Callable[[Table], AbstractContextManager[Attendant]]:
@@ -232,16 +233,17 @@ def _value(result: NamedResult) -> str:
 
 
 def _stop_on_signals(stop: StopRequest) -> None:
-    """Let the first Ctrl-C (or SIGTERM) ask for a safe stop; the second aborts."""
+    """Let the first Ctrl-C (or SIGTERM, or a terminal that closes) ask for a safe stop; the second aborts."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
+        leave_terminal(number)
         if stop.asked():
             raise KeyboardInterrupt
         stop.ask()
         print("\nStopping: the table is being made safe and the data are kept. Once more aborts.", flush=True)  # noqa: T201
 
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
+    for number in end_signals():
+        signal.signal(number, on_signal)
 
 
 def _parameters(procedure: str, written: Sequence[str]) -> dict[str, float | int | str]:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+
+from labctl.host.end_signals import handled
 
 
 @contextmanager
 def on_signals(act: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM in the block do `act`, and what they did before afterwards."""
+    """Let SIGINT, SIGTERM and a terminal that closes do `act` in the block, and what they did before afterwards."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        act()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(act):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

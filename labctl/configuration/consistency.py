@@ -18,6 +18,7 @@ from labctl.configuration.instrument_kinds import (
     TONE_AMPLITUDES_V,
     TONE_FREQUENCIES_HZ,
 )
+from labctl.configuration.interlocks import interlock_findings
 from labctl.configuration.servos import AnalogServo
 from labctl.configuration.software_loops import software_loop_findings
 from labctl.configuration.supervision import supervision_findings
@@ -43,6 +44,7 @@ def consistency_findings(inspection: Inspection) -> Iterator[Finding]:
     yield from supervision_findings(inspection)
     yield from _oven_temperatures(station)
     yield from _light_and_tone_limits(station)
+    yield from interlock_findings(inspection)
 
 
 def _needs_of_loops(inspection: Inspection) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from pydantic_core import PydanticCustomError
 
+from labctl.errors import plain
+
 Key = tuple[str | int, ...]
 """Path of a key from the root of a file; an item of a list is its index, from 0."""
 
@@ -32,7 +34,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{place}: {self.problem}; allowed: {self.allowed}"
+        return plain(f"{place}: {self.problem}; allowed: {self.allowed}").replace("\n", "\\n")
 
 
 @dataclass(frozen=True, slots=True)

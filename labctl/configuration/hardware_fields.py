@@ -52,6 +52,7 @@ OvenChannel = Annotated[int, Field(ge=1, le=2), Allowed("1 or 2")]
 
 ControllerAddress = Annotated[int, Field(ge=1, le=31), Allowed("a controller address from 1 to 31")]
 Axis = Annotated[int, Field(ge=1, le=4), Allowed("an axis from 1 to 4")]
+AngleFromHome = Annotated[float, Field(gt=0.0, le=360.0), Allowed("an angle above 0, up to 360 degrees")]
 StepCount = Annotated[int, Field(ge=1, le=2**31 - 1), Allowed("a whole number from 1 to 2147483647")]
 
 FastInput = Annotated[int, Field(ge=1, le=4), Allowed("an input from 1 to 4")]

@@ -38,7 +38,7 @@ _PREFIXES = {
 
 _PREFIXED_UNITS: dict[str, _Powers] = {
     "Hz": (-1, 0, 0, 0, 0), "s": (1, 0, 0, 0, 0), "m": (0, 1, 0, 0, 0), "K": (0, 0, 1, 0, 0),
-    "V": (0, 0, 0, 1, 0), "A": (0, 0, 0, 0, 1), "W": (0, 0, 0, 1, 1),
+    "V": (0, 0, 0, 1, 0), "A": (0, 0, 0, 0, 1), "W": (0, 0, 0, 1, 1), "Pa": (1, -3, 0, 1, 1),
 }  # fmt: skip
 
 
@@ -57,6 +57,7 @@ _UNITS: dict[str, _Unit] = {
     },
     "min": _Unit(Decimal(60), (1, 0, 0, 0, 0)),
     "h": _Unit(Decimal(3600), (1, 0, 0, 0, 0)),
+    "mbar": _Unit(Decimal(100), (1, -3, 0, 1, 1)),
 }
 _CELSIUS = frozenset({"degC", "\N{DEGREE SIGN}C"})
 
@@ -193,6 +194,7 @@ TEMPERATURE_RATE = QuantityKind("temperature rate", "K/s", "0.02 K/s", (-1, 0, 1
 LENGTH = QuantityKind("length", "m", "1550 nm", (0, 1, 0, 0, 0), lowest=0.0)
 SLEW_RATE = QuantityKind("slew rate", "V/s", "50 V/s", (-1, 0, 0, 1, 0), lowest=0.0)
 RESPONSIVITY = QuantityKind("responsivity", "A/W", "1.24 A/W", (0, 0, 0, -1, 0), lowest=0.0)
+PRESSURE = QuantityKind("pressure", "Pa", "1e-3 Pa", (1, -3, 0, 1, 1), lowest=0.0)
 
 KINDS = (
     FREQUENCY,
@@ -205,6 +207,7 @@ KINDS = (
     LENGTH,
     SLEW_RATE,
     RESPONSIVITY,
+    PRESSURE,
 )
 """Every kind of quantity that a file can hold."""
 
@@ -229,3 +232,5 @@ SlewRate = Annotated[float, SLEW_RATE]
 PositiveSlewRate = Annotated[float, _positive(SLEW_RATE)]
 Responsivity = Annotated[float, RESPONSIVITY]
 PositiveResponsivity = Annotated[float, _positive(RESPONSIVITY)]
+Pressure = Annotated[float, PRESSURE]
+PositivePressure = Annotated[float, _positive(PRESSURE)]

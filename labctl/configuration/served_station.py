@@ -54,8 +54,10 @@ def served_station_text(extended: Path, addresses: Mapping[str, str], speed: flo
 
 def _is_ours_or_new(path: Path) -> bool:
     try:
+        if path.exists() and not path.is_file():  # a pipe would keep who opens it waiting
+            return False
         with path.open(encoding="utf-8") as file:
-            return file.readline().rstrip("\r\n") == FIRST_LINE
+            return file.readline(len(FIRST_LINE) + 2).rstrip("\r\n") == FIRST_LINE
     except UnicodeDecodeError:
         return False
     except (OSError, ValueError):  # not there, or no path at all: writing will say so

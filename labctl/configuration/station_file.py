@@ -20,6 +20,7 @@ from labctl.configuration.explanations import raise_findings
 from labctl.configuration.faults import Allowed
 from labctl.configuration.hardware_fields import (
     Address,
+    AngleFromHome,
     Attenuation,
     Axis,
     ControllerAddress,
@@ -43,6 +44,7 @@ from labctl.configuration.hardware_fields import (
 from labctl.configuration.inspection import Inspection
 from labctl.configuration.instrument_faults import Faults, fault_findings
 from labctl.configuration.instrument_kinds import DriverName
+from labctl.configuration.interlocks import Interlock
 from labctl.configuration.quantities import (
     PositiveDuration,
     PositiveFrequency,
@@ -329,9 +331,10 @@ class Mirror(Table):
 
 
 class MirrorLimits(Table):
-    """The most steps that one move of a picomotor may have."""
+    """The most steps that one move of a picomotor may have, and that one axis may do in an hour."""
 
     steps_per_move: StepCount
+    steps_per_hour: StepCount = 200_000
 
 
 class Gauge(Table):
@@ -342,10 +345,12 @@ class Gauge(Table):
 
 
 class Rotator(Table):
-    """A rotation mount, such as that of a wave plate, at its address on the line."""
+    """A rotation mount, such as that of a wave plate, at its address on the line, and the largest angle in degrees from
+    home that it may be turned to."""
 
     instrument: Name
     address: RotatorAddress
+    maximum_deg: AngleFromHome = 360.0
 
 
 class Laser(Table):
@@ -446,6 +451,7 @@ class StationFile(Table):
     laser: Laser | None = None
     tones: Mapping[Name, Tone] = Field(default_factory=dict)
     power_meters: Mapping[Name, PowerMeter] = Field(default_factory=dict)
+    interlocks: Mapping[Name, Interlock] = Field(default_factory=dict)
     light: Light | None = None
     detectors: Detectors | None = None
     membranes: Membranes | None = None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from labctl.errors import LabError
+from labctl.host.processes import lives
 
 _KINDS = {"pid": int, "host": str, "port": int, "prefix": str, "station": str}
 
@@ -54,9 +53,9 @@ def cards() -> list[CoreCard]:
     found: list[tuple[float, CoreCard]] = []
     with suppress(OSError):
         for path in cards_folder().glob("*.json"):
-            with suppress(OSError, ValueError, LabError):
+            with suppress(OSError, ValueError, RecursionError, LabError):
                 card = _read(path)
-                if _lives(card.pid):
+                if lives(card.pid) is not False:  # None: nothing there asks a process without touching it
                     found.append((path.stat().st_mtime, card))
                 else:
                     path.unlink()
@@ -68,17 +67,3 @@ def _read(path: Path) -> CoreCard:
     if not isinstance(content, dict) or any(not isinstance(content.get(k), kind) for k, kind in _KINDS.items()):
         raise LabError(f"{path} is no card of a core.")
     return CoreCard(**{key: content[key] for key in _KINDS})
-
-
-def _lives(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    if sys.platform == "win32":  # nothing there asks a process without touching it
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True

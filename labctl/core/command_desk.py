@@ -17,6 +17,7 @@ from labctl.core.stored_runs import StoredRuns
 from labctl.core.traffic_tail import TrafficTail
 from labctl.core.wanted_steps import step_of
 from labctl.errors import LabError
+from labctl.station.asking import asking
 
 
 class NotAllowed(LabError):
@@ -42,10 +43,11 @@ class CommandDesk:
         if isinstance(command, asked.Stop):
             return Reply(self.core.stop(command.reason, f"{command.client} ({peer})"))
         self._require_admission(command, peer)
-        if isinstance(command, Controlled):
-            self.core.lease.require(command.lease, time.time())
-            return self._change(command)
-        return self._answer(command, peer)
+        with asking(f"{command.client} ({peer})"):
+            if isinstance(command, Controlled):
+                self.core.lease.require(command.lease, time.time())
+                return self._change(command)
+            return self._answer(command, peer)
 
     def _require_admission(self, command: Command, peer: str) -> None:
         now = time.time()

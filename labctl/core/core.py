@@ -18,9 +18,11 @@ from labctl.core.control import ControlLease
 from labctl.core.earlier_results import earlier_results
 from labctl.core.environment import Environment
 from labctl.core.flood import FloodGuard
+from labctl.core.interlock_alarms import InterlockAlarms
 from labctl.core.log_book import LogBook
 from labctl.core.settings import PACE, Settings
 from labctl.errors import LabError
+from labctl.station.asking import asking, who_asks
 from labctl.station.clock import Registration
 from labctl.station.paced_clock import PacedClock
 from labctl.store.losses import LossRecord
@@ -73,6 +75,9 @@ class Core:
         self.queue = StepQueue()
         self.run = RunNow()
         self.environment = Environment(bench.station)
+        self.interlock_alarms = InterlockAlarms(
+            bench.station.interlocks, self.board, self.stop, lambda: self.run.stop is not None
+        )
         self.held: set[str] = set()  # loops that an operator holds
         self.tell_now: Callable[[], None] = lambda: None  # who tells the state, at once
         self.start_asked = threading.Event()
@@ -83,6 +88,7 @@ class Core:
         )
         self._guard = threading.Lock()
         self._pressed_at = time.monotonic()
+        bench.station.interlocks.start()
         ureg.Unit("Hz")  # units are read at their first use, which must not be in two threads at once
         bench.on_spectrum, bench.on_curve = self.board.spectrum_shown, self.board.curve_shown
 
@@ -99,6 +105,7 @@ class Core:
     def close(self) -> None:
         """Do nothing more."""
         self._commands.cancel()
+        self.interlock_alarms.close()
         self.environment.stop()
         self.bench.on_spectrum = self.bench.on_curve = None
 
@@ -147,9 +154,11 @@ class Core:
         self.tell_now()
 
     def reset(self, reason: str, by: str) -> str:
-        """Release the latch; nothing is started again."""
+        """Release the latch and the interlocks that are latched; nothing is started again. Raises `LabError` where an
+        interlock still has its cause."""
+        interlocks = self.bench.station.interlocks.reset_all(by)
         if not self.board.latch.stopped:
-            return "Nothing was stopped."
+            return f"Reset: {', '.join(interlocks)}." if interlocks else "Nothing was stopped."
         self.board.latch = Latch()
         self.board.say("info", "stop", f"Reset by {by}: {reason}. Nothing was started again.")
         return "Reset. Nothing was started again."
@@ -232,11 +241,14 @@ class Core:
             raise LabError(f"There is no loop {loop}.", remedy=f"There are {', '.join(self.file.loops)}.")
 
     def _do(self, what: str, act: Callable[[], None]) -> None:
+        who = who_asks()
+
         def do() -> None:
             if self.board.latch.stopped:
                 return
             try:
-                act()
+                with asking(who):
+                    act()
             except LabError as error:
                 self.board.say("error", what, str(error))
 

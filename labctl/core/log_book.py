@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from labctl.errors import StoreError
+from labctl.host.durability import sync_file
 from labctl.store.durable import sync_folder, write_durably
 from labctl.store.failures import reported
 
@@ -99,7 +100,7 @@ def _append(book: Path, line: Mapping[str, object]) -> None:
         try:
             if file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         except OSError:
             os.truncate(book, size)
             raise

@@ -25,6 +25,7 @@ from labctl.core.settings import LIVE, LIVE_AVERAGES, LIVE_REFERENCE_S
 from labctl.core.stored_runs import StoredRuns
 from labctl.core.traffic_tail import TrafficTail
 from labctl.errors import LabError, MissingResult
+from labctl.last_words import defects
 from labctl.locks.machine import LoopMachine
 from labctl.locks.states import LockState
 from labctl.station.station import Station
@@ -48,6 +49,7 @@ def on_the_bus(table: Table, runs: Path) -> Iterator[Core]:
     with ExitStack() as closing:
         core = Core(table, runs)
         closing.callback(core.close)
+        table.bench.station.on_trouble = lambda name, text: core.board.say("warning", name, text)
         table.bench.shows_sweeps = core.speed > 0.0  # where nobody paces lab time nobody could follow
         traffic = TrafficTail(core.file.instruments)
         closing.callback(traffic.close)
@@ -82,7 +84,7 @@ def serve(service: Service, on_ready: Callable[[Core, StopRequest], None]) -> No
     """
     backend = service.station.backend
     speed = service.pace if isinstance(backend, SimulatedBackend) else backend.speed
-    with table_in_use(service.station, speed) as table, on_the_bus(table, service.runs) as core:
+    with table_in_use(service.station, speed, service.runs) as table, on_the_bus(table, service.runs) as core:
         table.bench.record = IdleRecord(core.board)
         core.know_earlier_runs()
         table.take_over(service.runs)
@@ -133,6 +135,7 @@ class _ServedTable:
         except LabError as error:
             self._tell_failure(str(error))
         except Exception as error:  # the core outlives a run that a defect ends: the table is safe then
+            defects.tell("the run", error)
             self._tell_failure(f"unexpected {type(error).__name__}: {error}")
 
     def _tell_failure(self, text: str) -> None:

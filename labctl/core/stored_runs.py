@@ -11,6 +11,7 @@ from labctl.store.catalogue import Catalogue
 
 FIGURES: Final = "figures"
 MOST_BYTES: Final = 16 * 2**20
+MOST_CAPTION_BYTES: Final = 2**16
 
 
 class StoredRuns:
@@ -29,12 +30,12 @@ class StoredRuns:
     def figures(self, run: str) -> list[FigureRow]:
         """Return the figures of a run by name."""
         folder = self._folder(run)
-        return [FigureRow(path.name, _caption(path)) for path in sorted(folder.glob("*.png"))]
+        return [FigureRow(path.name, _caption(path)) for path in sorted(folder.glob("*.png")) if _is_plain(path)]
 
     def figure(self, run: str, name: str) -> bytes:
         """Return the bytes of one figure."""
         path = self._folder(run) / name
-        if path.parent.resolve() != self._folder(run).resolve() or path.suffix != ".png" or not path.is_file():
+        if path.parent.resolve() != self._folder(run).resolve() or path.suffix != ".png" or not _is_plain(path):
             raise StoreError(f"Run {run} has no figure {name}.")
         try:
             if path.stat().st_size > MOST_BYTES:
@@ -47,12 +48,22 @@ class StoredRuns:
         folder = Catalogue(self._runs).find(run)
         if folder.parent.resolve() != self._runs.resolve():  # a folder of that name beside the program
             raise StoreError(f"There is no run {run!r} in {self._runs}.")
+        if (folder / FIGURES).is_symlink():
+            raise StoreError(f"The figures of run {run} lie elsewhere, behind a link.")
         return folder / FIGURES
 
 
 def _caption(path: Path) -> str:
     caption = path.with_suffix(".txt")
     try:
-        return caption.read_text(encoding="utf-8").strip() if caption.is_file() else path.stem
+        if not _is_plain(caption):
+            return path.stem
+        with caption.open("rb") as file:
+            return file.read(MOST_CAPTION_BYTES).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return path.stem
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether this is a file of its own: a link would show any client of the bus what lies elsewhere."""
+    return path.is_file() and not path.is_symlink()

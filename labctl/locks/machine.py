@@ -15,6 +15,7 @@ from labctl.locks.loop import ActuatorState, Loop, Reading, Verdict
 from labctl.locks.losses import Loss
 from labctl.locks.quality import is_bad, judge, judge_actuator
 from labctl.locks.states import FOLLOWS, LONGEST_S, Acquisition, LockState, Reach
+from labctl.station.asking import asking
 from labctl.station.clock import Clock
 
 WINDOW: Final = 10  # readings
@@ -226,7 +227,8 @@ class LoopMachine:
         """Take the steps of an acquisition that are due, until lab time `until`."""
         try:
             while self._steps is not None and self._wake_at <= self._clock.now() < until:
-                self._next_step()
+                with asking(f"loop {self.name}"):
+                    self._next_step()
         except LockError as error:
             self._abandon()
             self._fail(str(error))

@@ -21,6 +21,7 @@ from labctl.report.published import Quantity, published_quantities
 from labctl.report.told_sections import told_sections
 from labctl.report.truth_section import Revelation, truth_section
 from labctl.report.wording import NOT_MEASURED, displayable
+from labctl.store.archive_flag import refuse_archived
 from labctl.store.durable import write_durably
 from labctl.store.failures import reported
 
@@ -45,11 +46,13 @@ def write_report(
     as one PDF beside the report. With a `revelation` it has a section that sets what was true of a simulated table
     beside the estimates.
     The file is whole or absent: it is written aside and renamed. The same run gives the same bytes. Raises StoreError
-    when the folder is no run or the file cannot be written; anything else that is missing is said in the report.
+    when the folder is no run, when it is archived and would be written, or when the file cannot be written; anything
+    else that is missing is said in the report.
     """
     place = Path(run) / REPORT_FILE if destination is None else Path(destination)
     if place.is_dir():
         raise StoreError(f"{place} is a folder.", remedy="Give the name of a file for the report.")
+    refuse_archived(Path(run) if figures else place)
     contents = read_run(Path(run))
     quantities = published_quantities(contents)
     drawings = _drawings(contents, quantities)

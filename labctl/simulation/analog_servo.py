@@ -9,6 +9,7 @@ import numpy as np
 
 from labctl.simulation.acoustics import FREE_PATH_RAD
 from labctl.simulation.loop_shape import MIRROR_PIEZO, Actuator, LoopShape
+from labctl.simulation.output_record import OutputTrack
 from labctl.simulation.ports import ServoConditions, ServoSettings
 
 DIFFERENTIAL_RANGE_V = 1.0  # set point minus measured beyond this overloads the module
@@ -43,6 +44,7 @@ class AnalogServo:
         moved: Callable[[float], None] = lambda output_v: None,
     ) -> None:
         self.settings = ServoSettings()
+        self.output_track = OutputTrack("V")
         self._actuator = actuator
         self._moved = moved
         self._shape: LoopShape | None = None  # of the present settings, once somebody needs it
@@ -92,6 +94,7 @@ class AnalogServo:
             self._output_v = settings.manual_output_v
             self._swing_v = 0.0
         self._output_v = self._clamped(self._output_v)
+        self.output_track.at(self._output_v)
         self._moved(self._output_v)
 
     def conditions(self) -> ServoConditions:
@@ -122,6 +125,12 @@ class AnalogServo:
         if self.settings.closed:
             self._run(seconds)
             self._swing_v = self._settled_swing()
+            output_v, swing_v, track = self._output_v, self._swing_v, self.output_track
+            track.last = output_v
+            if output_v - swing_v < track.low or output_v + swing_v > track.high:
+                track.seen(output_v - swing_v)
+                track.seen(output_v + swing_v)
+                track.last = output_v
         self._moved(self._output_v)
 
     def _run(self, seconds: float) -> None:

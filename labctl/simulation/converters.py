@@ -12,6 +12,7 @@ from labctl.configuration.servos import FastInputMean, MonitorInput, SlowOutput
 from labctl.configuration.software_loops import software_loops
 from labctl.configuration.station_file import StationFile
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.output_record import OutputTrack
 from labctl.simulation.ports import ServoSettings
 from labctl.simulation.truth import generator
 
@@ -75,10 +76,12 @@ class SlowOutputWires:
 
     def __init__(self, driven: Mapping[str, Callable[[float], None]]) -> None:
         self._driven = dict(driven)
+        self.tracks = {pin: OutputTrack("V") for pin in self._driven}
 
     def set_volts(self, name: str, volts: float) -> None:
         """Put `volts` out at pin `name`."""
         if name in self._driven:
+            self.tracks[name].at(volts)
             self._driven[name](volts)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from labctl.errors import LabError
+from labctl.host.sockets import acknowledge_at_once, claim
 from labctl.simulation.wire import WireInstrument
 
 MOST_CONNECTIONS = 8  # to an instrument that takes several
@@ -45,7 +46,7 @@ class _Connection:
                 data = self.link.recv(_CHUNK_BYTES)
                 self.incoming += data
                 self.host_is_done = not data
-                _acknowledge_at_once(self.link)
+                acknowledge_at_once(self.link)
 
     def next_line(self) -> bytes:
         """Return the bytes up to the next line end, or all there are."""
@@ -209,10 +210,7 @@ def bound(name: str, interface: str, port: int) -> socket.socket:
     """
     link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim(link)
         link.bind((interface, port))
         link.setblocking(False)
     except (OSError, OverflowError, UnicodeError) as error:
@@ -229,9 +227,3 @@ def address_of(link: socket.socket) -> str:
     """Return the VISA address of a bound socket; one on every interface is reached through the loopback here."""
     host, port = link.getsockname()
     return f"TCPIP::{'127.0.0.1' if host == '0.0.0.0' else host}::{port}::SOCKET"
-
-
-def _acknowledge_at_once(link: socket.socket) -> None:
-    # A client that writes twice before it reads would wait 40 ms for our acknowledgement, where the system delays it.
-    if hasattr(socket, "TCP_QUICKACK"):
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

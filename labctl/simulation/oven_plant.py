@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from labctl.simulation.output_record import OutputTrack
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
 from labctl.simulation.truth import generator
 
@@ -24,6 +25,9 @@ class OvenPlant:
         self._ambient_c = ambient_c
         self._tick_s = tick_s
         self._nominal_c: float | None = None
+        self.target_track, self.crystal_track = OutputTrack("degC"), OutputTrack("degC")
+        self.rate_track, self.heater_track = OutputTrack("degC"), OutputTrack("")
+        self.heater_track.at(0.0)
         self._plate_c = ambient_c
         self.crystal_c = ambient_c
         self._drift = OrnsteinUhlenbeck(generator(seed, "oven"), SENSOR_NOISE_K, SENSOR_NOISE_CORRELATION_S, tick_s)
@@ -34,9 +38,22 @@ class OvenPlant:
         self._plate_c += (towards - self._plate_c) * -math.expm1(-self._tick_s / lag)
         wobble = self._drift.advance() if self._nominal_c is not None else 0.0
         self.crystal_c += (self._plate_c + wobble - self.crystal_c) * -math.expm1(-self._tick_s / CRYSTAL_LAG_S)
+        if not self.crystal_track.low <= self.crystal_c <= self.crystal_track.high:
+            self.crystal_track.seen(self.crystal_c)
+
+    def note_rate(self) -> None:
+        """Note how fast the crystal changes while it is regulated; without, it cools as fast as it will."""
+        if self._nominal_c is not None:
+            self.rate_track.at(self.crystal_c)
 
     def regulate(self, nominal_c: float | None) -> None:
         """Regulate to `nominal_c` (degC), or switch off with None."""
+        if (nominal_c is None) != (self._nominal_c is None):
+            self.target_track.begin_anew()
+            self.rate_track.begin_anew()
+            self.heater_track.at(float(nominal_c is not None))
+        if nominal_c is not None and nominal_c != self._nominal_c:
+            self.target_track.at(nominal_c)
         self._nominal_c = nominal_c
 
     def object_temperature_c(self) -> float:

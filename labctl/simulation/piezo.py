@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.simulation.output_record import OutputTrack
+
 LOWEST_V = 0.0
 HIGHEST_V = 150.0
 
@@ -45,6 +47,7 @@ class PiezoChannel:
 
     def __init__(self, servo_gain: float, material: PiezoMaterial = RIGID) -> None:
         self.servo_gain = servo_gain
+        self.setting_track, self.voltage_track = OutputTrack("V"), OutputTrack("V")
         self._setting_v = 0.0
         self._servo_output: Callable[[], float] = lambda: 0.0
         self._plays = _plays(material.hysteresis)
@@ -62,6 +65,7 @@ class PiezoChannel:
     def drive(self, volts: float) -> None:
         """Set what the amplifier adds to its external input, in V."""
         self._setting_v = volts
+        self.setting_track.at(volts)
         self.moved(self._servo_output())
 
     def external_volts(self) -> float:
@@ -119,6 +123,12 @@ class PiezoChannel:
     def moved(self, servo_v: float) -> None:
         """Go to where `servo_v` at the external input leads."""
         volts = self.volts(servo_v)
+        track = self.voltage_track
+        if step := volts - track.last:  # told in full only where it is new: a closed loop comes here at every tick
+            if track.low <= volts <= track.high and -track.jump <= step <= track.jump:
+                track.last = volts
+            else:
+                track.at(volts)
         if self._lowest_v <= volts <= self._highest_v:
             return
         for k, (width, _) in enumerate(self._plays):

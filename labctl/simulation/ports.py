@@ -41,6 +41,15 @@ class MirrorPort(Protocol):
         ...
 
 
+@runtime_checkable
+class CountedMoves(Protocol):
+    """What a `MirrorPort` may have besides: it is told where one move ends and another begins."""
+
+    def begin_move(self) -> None:
+        """Take the steps from now on for those of another move."""
+        ...
+
+
 class ThermalPort(Protocol):
     """A thermoelectric element with the sensor of the object that it heats or cools."""
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.output_record import MoveTrack, OutputTrack
 from labctl.simulation.piezo import HIGHEST_V, PiezoChannel
 from labctl.simulation.room import Room
 from labctl.simulation.sensor_cavity import SensorCavity
@@ -44,10 +45,16 @@ class MirrorTilt:
         self._backward_ratio = backward_ratio
         self._rng = rng
         self._backlash_steps = backlash_steps
+        self.move_track = MoveTrack()
         self._play_ahead = 0.0  # of the backlash, in steps forwards; the rest lies behind
+
+    def begin_move(self) -> None:
+        """Note that the steps from now on are those of another move."""
+        self.move_track.begin()
 
     def step(self, steps: int) -> None:
         """Take `steps` steps; each is 5 % uncertain."""
+        self.move_track.step(steps)
         size = self._step_rad * (1.0 if steps > 0 else self._backward_ratio)
         moving = self._past_play(steps)
         jitter = 0.05 * math.sqrt(abs(moving)) * float(self._rng.standard_normal())
@@ -101,6 +108,7 @@ class SensorPlant:
                 truth.misalignment_rad, truth.step_rad, truth.backward_ratio, (pitch, yaw), strict=True
             )
         )
+        self.probe_track = OutputTrack("W")
         self.probe_power_w = 0.0
         self.share = truth.weight
         self.extraction = 1.0

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 
 from labctl.errors import LabError
+from labctl.host.pseudo_terminals import open_pair
 from labctl.simulation.wire import WireInstrument
 
 MOST_REPLIES = 4096  # under way at once, or bytes of the host on the line: what a serial port holds
@@ -62,21 +63,14 @@ class SerialPort:
 def _open_pseudo_terminal(name: str) -> tuple[int, int]:
     """Return our end and the host's, both raw; ours never blocks. The host's stays open, so that nothing hangs up."""
     try:
-        import pty
-        import tty
+        return open_pair()
     except ImportError as error:
         raise LabError(
             f"{name}: this system has no pseudo terminals, so serial instruments cannot be served.",
             remedy="Serve them on Linux or macOS, or give them TCPIP addresses in the station file.",
         ) from error
-    try:
-        ours, theirs = pty.openpty()
     except OSError as error:
         raise LabError(
             f"{name}: no pseudo terminal can be opened ({error.strerror or error}).",
             remedy="Close programs that hold many of them.",
         ) from error
-    for descriptor in (ours, theirs):
-        tty.setraw(descriptor)
-    os.set_blocking(ours, False)
-    return ours, theirs

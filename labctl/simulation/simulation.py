@@ -18,6 +18,7 @@ from labctl.configuration.station_file import StationFile
 from labctl.errors import ConfigurationError
 from labctl.simulation.device_faults import switch_for
 from labctl.simulation.faults import Fault, FaultyWire
+from labctl.simulation.output_record import OutputRecord
 from labctl.simulation.table import SimulatedTable
 from labctl.simulation.truth_file import TRUTH_FILE, TruthFile
 from labctl.simulation.visa_library import SimulatedVisaLibrary, simulated_library
@@ -77,6 +78,11 @@ class Simulation:
                 simulation._add(fault, began_s=0.0)
         return simulation
 
+    @property
+    def outputs(self) -> OutputRecord:
+        """What every true output of the table was so far, by name."""
+        return self.table.outputs
+
     def inject(
         self,
         instrument: str,
@@ -114,11 +120,10 @@ class Simulation:
     def write_truth(self, run: Path, write: Callable[[Path, bytes], None], *, ended: bool = False) -> None:
         """Write the truth of the table into the folder of a run, which only tests and a later comparison read; once
         the run has `ended`, with what happened to the table. `write` makes it durable and may raise OSError."""
-        happened = self.table.disturber.happened if ended else None
-        write(
-            run / TRUTH_FILE,
-            TruthFile.of(self.station, self.table.truth, happened, self.table.plates.angles_deg()).to_bytes(),
-        )
+        table = self.table
+        happened, outputs = (table.disturber.happened, table.outputs) if ended else (None, None)
+        file = TruthFile.of(self.station, table.truth, happened, table.plates.angles_deg(), outputs)
+        write(run / TRUTH_FILE, file.to_bytes())
 
     def _add(self, asked: InstrumentFault, began_s: float) -> InjectedFault:
         name = asked.instrument

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from labctl.simulation.output_record import OutputTrack
 from labctl.simulation.ports import GaugeStatus, Waveform
+from labctl.simulation.probe_tone import INTO_50_OHM
 from labctl.simulation.slow_noise import OrnsteinUhlenbeck
 
 CHAMBER_PA = 3e-5
@@ -45,12 +47,14 @@ class WavePlate:
     """Implements `RotatorPort`; keeps the angle in degrees from the home mark, 0 to 360."""
 
     def __init__(self) -> None:
+        self.angle_track = OutputTrack("deg")
         self.angle_deg = 0.0
         self._was_turned = False
 
     def set_angle(self, angle_deg: float) -> None:
         """Turn to `angle_deg`."""
         self.angle_deg = angle_deg % 360.0
+        self.angle_track.at(self.angle_deg)
         self._was_turned = True
 
     def left_at_deg(self) -> float | None:
@@ -66,6 +70,7 @@ class LaserLight:
         self._from_m = self._to_m = 0.0
         self._from_s = self._to_s = 0.0
         self._set_power_w = 0.0
+        self.power_track, self.wavelength_track = OutputTrack("W"), OutputTrack("m")
         self.on = False
 
     def tune(self, wavelength_m: float, seconds: float) -> None:
@@ -74,14 +79,23 @@ class LaserLight:
         self._from_m, self._to_m = here_m, wavelength_m
         self._from_s = self._now()
         self._to_s = self._from_s + seconds
+        self._note()
 
     def set_power(self, power_w: float) -> None:
         """Set the power in W that comes out while the laser is on."""
         self._set_power_w = power_w
+        self._note()
 
     def switch(self, on: bool) -> None:
         """Let light out, or none."""
         self.on = on
+        self._note()
+
+    def _note(self) -> None:
+        self.power_track.at(self.power_w())
+        if self.on:
+            self.wavelength_track.at(self._from_m)
+            self.wavelength_track.at(self._to_m)
 
     def wavelength_m(self) -> float:
         """Return the wavelength now, in m."""
@@ -101,6 +115,7 @@ class TonePort:
 
     def __init__(self, now: Callable[[], float] | None = None) -> None:
         self.waveform = Waveform()
+        self.amplitude_track, self.frequency_track = OutputTrack("V"), OutputTrack("Hz")
         self.started_at = 0.0
         self.changes: deque[tuple[float, Waveform, float]] = deque(maxlen=CHANGES_KEPT)
         self._now = now
@@ -109,6 +124,9 @@ class TonePort:
         """Put out `waveform` from lab time `started_at` (s) on."""
         self.waveform = waveform
         self.started_at = started_at
+        self.amplitude_track.at(INTO_50_OHM * waveform.amplitude_v if waveform.on else 0.0)
+        if waveform.on:
+            self.frequency_track.at(waveform.frequency_hz)
         self.changes.append((started_at if self._now is None else self._now(), waveform, started_at))
 
 

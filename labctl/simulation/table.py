@@ -15,6 +15,7 @@ from labctl.simulation.coloured_records import Sampling
 from labctl.simulation.detectors import Detectors
 from labctl.simulation.disturbances import Disturber
 from labctl.simulation.length_records import LengthRecords
+from labctl.simulation.output_record import OutputRecord, OutputTrack
 from labctl.simulation.oven_plant import OvenPlant
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.ports import Line, Waveform
@@ -59,6 +60,7 @@ class SimulatedTable:
         self.truth = truth
         self.wave_plates = {} if plates is None else plates
         self.plates = WavePlates(truth, self.wave_plates)
+        self.outputs = OutputRecord(self.now)
         self._now = 0.0
         self._ticks = 0
         self._instruments: list[_Advancing] = []
@@ -91,6 +93,8 @@ class SimulatedTable:
         self._local_oscillator_w = light.local_oscillator_w
         self.detectors = Detectors(truth, self.source, self.sensors, light, self.tones)
         self.shutters = {"signal": False, "local_oscillator": False, "pump": False}
+        self.shutter_tracks: dict[str, OutputTrack] = {}
+        self.pump_track, self.local_oscillator_track = OutputTrack("W"), OutputTrack("W")
         self.set_shutter("pump", False)
 
     def _cavity(self, number: int, sensor: SensorTruth, piezo: PiezoChannel | None) -> SensorCavity:
@@ -140,6 +144,8 @@ class SimulatedTable:
     def set_shutter(self, name: str, is_open: bool) -> None:
         """Open or close a shutter; shutters that the table does not know change nothing."""
         self.shutters[name] = is_open
+        if name in self.shutter_tracks:
+            self.shutter_tracks[name].at(float(is_open))
         self.source.pump_open = self.shutters["pump"]
         self.detectors.signal_open = self.shutters["signal"]
         self.detectors.local_oscillator_open = self.shutters["local_oscillator"]
@@ -155,6 +161,7 @@ class SimulatedTable:
         for sensor in self.sensors:
             sensor.advance()
         if self._ticks % CREEP_TICKS == 0:
+            self.oven.note_rate()
             for piezo in self._piezos:
                 piezo.advance(CREEP_TICKS * TICK_S)
             for sensor in self.sensors:
@@ -171,6 +178,14 @@ class SimulatedTable:
             sensor.extraction = float(extraction[index])
             sensor.probe_power_w = probe_w * sensor.share / sensor.truth.weight
             sensor.local_oscillator_w = local_oscillator_w
+            track = sensor.probe_track
+            if not track.low <= sensor.probe_power_w <= track.high:
+                track.seen(sensor.probe_power_w)
+        if local_oscillator_w != self.local_oscillator_track.last:
+            self.local_oscillator_track.at(local_oscillator_w)
+        lit_w = self.truth.pump_power_w * self.room.light * self.source.pump_dimmed if self.source.pump_open else 0.0
+        if lit_w != self.pump_track.last:
+            self.pump_track.at(lit_w)
 
     def local_oscillator_w(self) -> float:
         """Return the power of the local oscillators in front of their shutter, in W each."""
@@ -252,11 +267,13 @@ class LengthScan:
         self._rng = generator(seed, "length scan")
         self._closed = LengthRecords(source, piezo, volts_per_volt, seed)
         self._waveform = Waveform()
+        self.amplitude_track = OutputTrack("V")
         self._started_at = 0.0
 
     def generate(self, waveform: Waveform, started_at: float) -> None:
         """Take a new waveform over."""
         self._waveform = waveform
+        self.amplitude_track.at(waveform.amplitude_v if waveform.on else 0.0)
         self._started_at = started_at
 
     def capture(

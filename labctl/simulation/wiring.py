@@ -32,6 +32,7 @@ from labctl.simulation.instruments.thorlabs_mdt693b import SimulatedMDT693B
 from labctl.simulation.instruments.thorlabs_pm100 import SimulatedPM100
 from labctl.simulation.instruments.thorlabs_ted4015 import SimulatedTED4015
 from labctl.simulation.loop_records import LoopRecords
+from labctl.simulation.output_wiring import follow_outputs
 from labctl.simulation.pick_off import picked_off
 from labctl.simulation.piezo import CAVITY_STACK, MIRROR_STACK, PiezoChannel
 from labctl.simulation.ports import FastInputs, GeneratorPort, PiezoPort
@@ -60,6 +61,7 @@ def simulate(station: StationFile) -> Simulation:
         )
     wiring = _Wiring(station, backend)
     instruments = {name: wiring.build(name) for name in station.instruments}
+    follow_outputs(station, wiring.table, wiring.piezos, wiring.servos, wiring.plates)
     return Simulation.switched_on(station, wiring.table, instruments, backend.faults, wiring.rng, wiring.wake_up)
 
 
@@ -68,25 +70,25 @@ class _Wiring:
         self._station = station
         self._seed = backend.seed
         gain = 1.0 if station.piezo_limits is None else station.piezo_limits.servo_gain
-        self._piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.servo_loops}
+        self.piezos = {name: PiezoChannel(gain, MIRROR_STACK) for name in station.servo_loops}
         cavities = [name for name, loop in station.loops.items() if isinstance(loop, CavityLoop)]
-        self._piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in (*cavities, *station.piezos)}
-        self._plates = {name: WavePlate() for name in station.rotators}
+        self.piezos |= {name: PiezoChannel(gain, CAVITY_STACK) for name in (*cavities, *station.piezos)}
+        self.plates = {name: WavePlate() for name in station.rotators}
         self.table = SimulatedTable(
-            truth_of(station), _light(station), self._piezos, gain, backend.disturbances, self._plates
+            truth_of(station), _light(station), self.piezos, gain, backend.disturbances, self.plates
         )
-        self._servos = {
+        self.servos = {
             "opa_length": self.table.source.length_servo,
             "pump_phase": self.table.source.phase_servo,
             **{f"lo{n}": sensor.servo for n, sensor in enumerate(self.table.sensors, start=1)},
         }
-        for name, servo in self._servos.items():
-            if name in self._piezos:
-                self._piezos[name].wire_servo(servo.output_volts)
-        signals: dict[str, Callable[[], float]] = {name: servo.measured_volts for name, servo in self._servos.items()}
+        for name, servo in self.servos.items():
+            if name in self.piezos:
+                self.piezos[name].wire_servo(servo.output_volts)
+        signals: dict[str, Callable[[], float]] = {name: servo.measured_volts for name, servo in self.servos.items()}
         signals |= {f"lo{n}": sensor.dc_volts for n, sensor in enumerate(self.table.sensors, start=1)}
         self._loop_records = self._error_records()
-        self._converters = LoopConverters(station, self._servos, signals, self._seed)
+        self._converters = LoopConverters(station, self.servos, signals, self._seed)
         for name in station.gauges:
             chamber = self.table.chambers[name] = Chamber(generator(self._seed, f"gauge {name}"), TICK_S)
             self.table.attach(chamber)
@@ -104,6 +106,7 @@ class _Wiring:
         """Return the instrument as after power-on: its digital pins float, and what they drove falls to low."""
         self._pins[name].levels.clear()
         self._pins_changed()
+        self.table.outputs.power_cycled(name)
         return self.build(name)
 
     def rng(self, name: str) -> np.random.Generator:
@@ -129,9 +132,9 @@ class _Wiring:
 
     def servo_mainframe(self, name: str) -> WireInstrument:
         servos: dict[int, AnalogServo] = {
-            loop.servo.slot: self._servos[loop_name]
+            loop.servo.slot: self.servos[loop_name]
             for loop_name, loop in self._station.loops.items()
-            if isinstance(loop.servo, AnalogServoEntry) and loop.servo.instrument == name and loop_name in self._servos
+            if isinstance(loop.servo, AnalogServoEntry) and loop.servo.instrument == name and loop_name in self.servos
         }
         for slot, module in self._station.instruments[name].slots.items():
             if module == SERVO_MODULE and slot not in servos:
@@ -146,12 +149,12 @@ class _Wiring:
 
     def _piezo_channels(self, name: str) -> dict[str, PiezoPort]:
         channels: dict[str, PiezoPort] = {
-            loop.piezo.channel: self._piezos[loop_name]
+            loop.piezo.channel: self.piezos[loop_name]
             for loop_name, loop in self._station.loops.items()
             if loop.piezo.instrument == name
         }
         channels |= {
-            piezo.channel: self._piezos[piezo_name]
+            piezo.channel: self.piezos[piezo_name]
             for piezo_name, piezo in self._station.piezos.items()
             if piezo.instrument == name
         }
@@ -181,7 +184,7 @@ class _Wiring:
         plates = {address: WavePlate() for address in self._station.instruments[name].addresses}
         for key, rotator in self._station.rotators.items():
             if rotator.instrument == name:
-                plates[rotator.address] = self._plates[key]
+                plates[rotator.address] = self.plates[key]
         return SimulatedELL14Bus(self.table, plates, self.rng(name))
 
     def tunable_laser(self, name: str) -> WireInstrument:
@@ -221,12 +224,13 @@ class _Wiring:
             return self._red_pitaya(name, self._slow_board_inputs(name), {}, "125-14")
         length = LengthScan(
             self.table.source,
-            self._piezos["opa_length"],
+            self.piezos["opa_length"],
             scan.volts_per_volt,
             scan.error_input,
             scan.transmission_input,
             self._seed,
         )
+        length.amplitude_track = self.table.outputs.kept("scan.amplitude", length.amplitude_track, instrument=name)
         return self._red_pitaya(name, length, {scan.output: length}, "125-14")
 
     def _slow_board_inputs(self, name: str) -> FastInputs:
@@ -266,7 +270,10 @@ class _Wiring:
             from_before=from_before,
             to_next=to_next,
         )
-        board.pins.drive(self._converters.slow_outputs(name))
+        slow = self._converters.slow_outputs(name)
+        for pin in slow.tracks:
+            slow.tracks[pin] = self.table.outputs.kept(f"dac.{name}.{pin}", slow.tracks[pin], instrument=name)
+        board.pins.drive(slow)
         return board
 
     def _slow_inputs(self, name: str) -> BoardSlowInputs:

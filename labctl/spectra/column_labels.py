@@ -12,7 +12,11 @@ from labctl.spectra.text_table import TextTable, number_of, split_fields, withou
 LINES_LOOKED_AT = 8
 """Names stand just above the numbers."""
 
-_BRACKET = re.compile(r"\s*[\[({]\s*([^\[\](){}]*(?:\([^()]*\))?[^\[\](){}]*)\s*[\])}]")
+LONGEST_LABEL = 200
+LONGEST_HEADER_LINE = 500
+"""Characters of a label and of a line of the header that are looked at: what is longer names nothing."""
+
+_BRACKET = re.compile(r"[\[({]([^\[\](){}]*(?:\([^()]*\)[^\[\](){}]*)?)[\])}]")
 _STARTS_LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,]*\d")
 _BRACKETED_WORD = re.compile(r"[^\s\[\](){}]+(?:\s*[\[({][^\])}]*[\])}])?")
 _AXIS_UNIT = re.compile(
@@ -47,7 +51,8 @@ def header_facts(table: TextTable) -> HeaderFacts:
     """Read the header of a table."""
     axis_units: dict[str, ColumnUnit] = {}
     named: list[str] = []
-    for line in map(without_mark, table.header):
+    header = [line[:LONGEST_HEADER_LINE] for line in table.header]
+    for line in map(without_mark, header):
         found = _AXIS_UNIT.match(line)
         unit = unit_of(found[2]) if found else None
         if found and unit is not None:
@@ -58,16 +63,16 @@ def header_facts(table: TextTable) -> HeaderFacts:
     for i, axis in enumerate(["x"] + ["y"] * (len(labels) - 1)):
         if axis in axis_units and (labels[i].unit is None or table.columns == 2):
             labels[i] = ColumnLabel(labels[i].name, axis_units[axis])
-    return HeaderFacts(tuple(labels), _bandwidth(_RBW, table.header), _bandwidth(_VBW, table.header))
+    return HeaderFacts(tuple(labels), _bandwidth(_RBW, header), _bandwidth(_VBW, header))
 
 
 def label_of(text: str) -> ColumnLabel:
     """Name and unit of one field such as "Frequency [MHz]", "power_dbm", "Amplitude / V" or "CH1(mV)"."""
-    text = text.strip().strip("\"'").strip()
+    text = text[:LONGEST_LABEL].strip().strip("\"'").strip()
     for found in reversed(list(_BRACKET.finditer(text))):
         unit = unit_of(found[1])
         if unit is not None:
-            return ColumnLabel((text[: found.start()] + text[found.end() :]).strip(" :"), unit)
+            return ColumnLabel((text[: found.start()].rstrip() + text[found.end() :]).strip(" :"), unit)
     for mark in (" / ", "/ ", ", ", " in ", "_", " ", "/"):
         name, parted, last = text.rpartition(mark)
         unit = unit_of(last) if parted and name.strip() else None
@@ -117,7 +122,7 @@ def _fields_for(line: str, table: TextTable) -> list[str] | None:
 
 def _bandwidth(pattern: re.Pattern[str], header: Sequence[str]) -> float | None:
     for line in header:
-        found = pattern.search(line)
+        found = pattern.search(" ".join(line.split()))  # in a run of blanks the pattern would look for very long
         value = number_of(found[1]) if found else None
         if found is not None and value is not None and value > 0:
             unit = unit_of(found[2]) if found[2] else None

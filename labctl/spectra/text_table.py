@@ -9,22 +9,29 @@ from __future__ import annotations
 import csv
 import math
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labctl.errors import AnalysisRefused
 from labctl.spectra.acquisition import FloatArray
 
 LARGEST_FILE_BYTES = 64 * 2**20
+MOST_LINES = 4_000_000
+LONGEST_LINE = 2**15  # characters: of more than a thousand columns
+MOST_HEADER_LINES = 1000  # of which those in the middle are forgotten first
 COMMENT_MARKS = ("#", "%", "!", "//", ";", "*", "'")
 SEPARATORS: tuple[str | None, ...] = (";", "\t", ",", None)
 """In the order of preference where two fit; None is any white space."""
 SAMPLE_LINES = 400
+SAMPLE_CHARACTERS = 1_000_000
 SHARE_OF_A_COLUMN = 0.5
 """A position that holds a number in more than this share of the sampled rows is a column."""
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 SCPI_NOT_A_NUMBER = 9.9e37
 """SCPI instruments send 9.91E37 for not a number and 9.9E37 for infinity (SCPI-99, 7.2.1.4)."""
 
@@ -47,7 +54,7 @@ class TextTable:
 
     path: Path
     numbers: FloatArray
-    lines: tuple[int, ...]
+    lines: NDArray[np.int64]
     positions: tuple[int, ...]
     separator: str | None
     header: tuple[str, ...]
@@ -63,18 +70,18 @@ def read_text_table(path: Path | str) -> TextTable:
     """Read the columns of numbers in a text file: UTF-8 or UTF-16 with or without byte order mark, or Latin-1.
 
     Fields are separated by semicolons, tabs, commas or white space and may be quoted; a comma that does not separate
-    is a decimal comma. Raises AnalysisRefused, naming the file, when it is missing, not text, larger than 64 MB, or
-    holds no rows of numbers.
+    is a decimal comma. Raises AnalysisRefused, naming the file, when it is missing, not text, larger than 64 MB, has
+    more lines or longer ones than a recording has, or holds no rows of numbers.
     """
     path = Path(path)
-    lines = _text(path).splitlines()
+    lines = _lines(path)
     separator, positions = _layout(lines)
     if not positions:
         raise AnalysisRefused(
             f"{path} holds no rows of numbers.", remedy="Give a text file with two columns, such as a CSV export."
         )
-    rows: list[list[float]] = []
-    at: list[int] = []
+    rows = array("d")  # number after number: a list of lists takes ten times the memory
+    at = array("q")
     header: list[str] = []
     unread: list[tuple[int, str]] = []
     for number, line in enumerate(lines, start=1):
@@ -83,7 +90,7 @@ def read_text_table(path: Path | str) -> TextTable:
             continue
         row = None if _is_comment(text) else _row(text, separator, positions)
         if row is not None and (rows or not any(math.isnan(x) for x in row) or _all_marked(text, separator, positions)):
-            rows.append(row)
+            rows.extend(row)
             at.append(number)
             if positions[0] and separator is not None:  # Tektronix writes its settings to the left of the first rows
                 header += _beside(text, separator, positions[0])
@@ -91,10 +98,14 @@ def read_text_table(path: Path | str) -> TextTable:
             unread.append((number, text))
         else:
             header.append(text)
+        if len(header) > MOST_HEADER_LINES:
+            del header[MOST_HEADER_LINES // 2]
     if not rows:
         raise AnalysisRefused(f"{path} holds no rows of numbers.", remedy="Give a text file with two columns.")
-    numbers = np.array(rows, dtype=np.float64)
-    return TextTable(path, numbers, tuple(at), positions, separator, tuple(header), tuple(unread))
+    numbers = np.frombuffer(rows, dtype=np.float64).reshape(-1, len(positions))
+    return TextTable(
+        path, numbers, np.frombuffer(at, dtype=np.int64), positions, separator, tuple(header), tuple(unread)
+    )
 
 
 def split_fields(text: str, separator: str | None) -> list[str]:
@@ -137,13 +148,29 @@ def number_of(field: str) -> float | None:
     return math.nan if _MISSING.fullmatch(text) else None
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, counted before they are parted: each takes several times the memory of its text."""
+    text = _text(path)
+    if sum(map(text.count, _LINE_ENDS)) > MOST_LINES:
+        raise AnalysisRefused(f"{path} has more than {MOST_LINES} lines.", remedy="Export fewer points.")
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST_LINE:
+            raise AnalysisRefused(
+                f"{path}, line {number}, has {len(line)} characters, more than {LONGEST_LINE}.",
+                remedy="Give a text file with one point a line.",
+            )
+    return lines
+
+
 def _text(path: Path) -> str:
     try:
         size = path.stat().st_size
         if not path.is_file() or size > LARGEST_FILE_BYTES:
             what = f"has {size / 2**20:.0f} MB, more than 64 MB" if path.is_file() else "is not a file"
             raise AnalysisRefused(f"{path} {what}.", remedy="Give a text file with two columns.")
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE_BYTES)  # and no more, should it grow
     except FileNotFoundError:
         raise AnalysisRefused(f"There is no file {path}.", remedy="Check the name and the folder.") from None
     except (OSError, ValueError) as error:
@@ -176,7 +203,7 @@ def _layout(lines: Sequence[str]) -> tuple[str | None, tuple[int, ...]]:
     """The separator with which most lines are rows of numbers, and the positions of the columns."""
     filled = [text for line in lines if (text := line.strip(" \r\n\ufeff")) and not _is_comment(text)]
     step = max(1, len(filled) // SAMPLE_LINES)
-    sample = [text for text in filled[::step] if text.strip("\t,; ")]
+    sample = _some([text for text in filled[::step] if text.strip("\t,; ")])
     best: tuple[int, int] = (0, 0)
     layout: tuple[str | None, tuple[int, ...]] = (None, ())
     for separator in SEPARATORS:
@@ -189,6 +216,18 @@ def _layout(lines: Sequence[str]) -> tuple[str | None, tuple[int, ...]]:
     if not layout[1] and any(number_of(text) is not None for text in sample):
         return None, (0,)
     return layout
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    """The first lines, as many as are looked at together."""
+    characters = 0
+    some: list[str] = []
+    for line in lines:
+        characters += len(line)
+        if some and characters > SAMPLE_CHARACTERS:
+            break
+        some.append(line)
+    return some
 
 
 def _columns(rows: Sequence[Sequence[float | None]]) -> tuple[int, ...]:

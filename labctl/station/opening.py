@@ -14,7 +14,7 @@ from drivers.base import Driver, Identity
 from labctl.configuration.station_file import Instrument, StationFile
 from labctl.errors import ConnectionLost, InstrumentError, LabError, StationNotOpened, WrongInstrument
 from labctl.station.driver_registry import REGISTRY
-from labctl.station.traffic import traffic_logger
+from labctl.station.recent_traffic import recent_traffic
 
 MOST_THREADS = 32
 
@@ -63,7 +63,7 @@ def _open(name: str, instrument: Instrument, visa_library: Any, extra: Mapping[s
             name=name,
             visa_library=visa_library,
             timeout=round(1000 * instrument.timeout),
-            log=traffic_logger(name),
+            log=recent_traffic(name),
             **entry.keywords(instrument),
             **extra,
         )

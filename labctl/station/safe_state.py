@@ -9,9 +9,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from labctl import last_words
 from labctl.configuration.servos import AnalogServo, PiezoOutput, SlowOutput, SoftwareServo
 from labctl.configuration.station_file import ServoLoop
 from labctl.errors import BadReply, ConnectionLost, NoReply
+from labctl.station.asking import asking
 from labctl.station.bindings.coming_to_rest import largest_servo_step_v, piezo_to_rest, servo_to_rest
 from labctl.station.bindings.converters import SteeredPiezo
 from labctl.station.bindings.environment import SHUTTER_S, BoundOven
@@ -43,8 +45,10 @@ def make_safe(station: Station) -> list[str]:
     thread. Whoever is to go first is waited for `PATIENCE_S` at most, so that a silent instrument keeps nobody waiting
     but what is behind it; where all share one thread, it costs the others one time-out.
     """
-    with station.way.taken():
-        return _Descent(station).run()
+    with station.way.taken(), asking("the way to rest"):
+        problems = _Descent(station).run()
+    last_words.table_made_safe(problems)
+    return problems
 
 
 def _output_of(loop: ServoLoop) -> str:

@@ -30,10 +30,14 @@ from labctl.station.bindings.tone import BoundTone
 from labctl.station.bindings.vacuum import BoundMksGauge, BoundTpgGauge
 from labctl.station.clock import Clock
 from labctl.station.driver_registry import REGISTRY
+from labctl.station.gate import OutputGate
+from labctl.station.interlocks import Interlocks
 from labctl.station.leases import Leases
 from labctl.station.ledger import SettingsLedger
 from labctl.station.limits import Limit
 from labctl.station.opening import Answer, require_all, require_model
+from labctl.station.output_rules import output_rules
+from labctl.station.output_rules.motion import angle_limit
 from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import (
     Digitizer,
@@ -95,9 +99,13 @@ class Station:
         self._drivers = require_all(answers)
         self._ramped_oven: BoundRampedOven | None = None
         self.before_safe: list[Callable[[], None]] = []
+        self._interlocks: Interlocks | None = None
         self.on_trouble: Callable[[str, str], None] = lambda name, sentence: log.warning(sentence)
+        self.gate = OutputGate(clock, self.way)
+        self.gate.add(output_rules(file, self._drivers, lambda name: self._servo_at_piezo(name)()))
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)
+            driver.gate_with(self.gate)
 
     # ---- roles ----------------------------------------------------------------------------------------------------
 
@@ -198,18 +206,19 @@ class Station:
             return DitheredPiezo(name, channel, limit, limits.slew, self.clock, self.way)
         if isinstance(servo, SoftwareServo) and isinstance(servo.output, PiezoOutput):
             return SteeredPiezo(name, channel, limit, limits.slew, self.clock, limits.servo_gain, self.way)
-        external_v = self._servo_at_piezo(name, limits.servo_gain)
-        return BoundPiezo(name, channel, limit, limits.slew, self.clock, external_v, self.way)
+        return BoundPiezo(name, channel, limit, limits.slew, self.clock, self._servo_at_piezo(name), self.way)
 
     @property
     def piezo_limits(self) -> PiezoLimits:
         """Return the limits of the piezos."""
         return _needed(self.file.piezo_limits, "[piezo_limits]")
 
-    def _servo_at_piezo(self, name: str, servo_gain: float) -> Callable[[], float]:
-        if name not in self.file.servo_loops:
+    def _servo_at_piezo(self, name: str) -> Callable[[], float]:
+        """Return how to ask what the servo adds to a piezo in V, through the external input of its amplifier."""
+        loop = self.file.servo_loops.get(name)
+        if loop is None or (isinstance(loop.servo, SoftwareServo) and isinstance(loop.servo.output, PiezoOutput)):
             return lambda: 0.0
-        return lambda: servo_gain * self.servos[name].output_v()
+        return lambda: self.piezo_limits.servo_gain * self.servos[name].output_v()
 
     @cached_property
     def cavity_piezos(self) -> dict[str, DitheredPiezo]:
@@ -225,7 +234,7 @@ class Station:
         mirrors: dict[str, Picomotor] = {}
         for name, entry in self.file.mirrors.items():
             axes = self._driver(entry.instrument).controllers[entry.controller].axes
-            mirrors[name] = BoundPicomotor(name, axes[entry.pitch], axes[entry.yaw], most, self.clock)
+            mirrors[name] = BoundPicomotor(name, axes[entry.pitch], axes[entry.yaw], most, self.clock, self.way)
         return mirrors
 
     @cached_property
@@ -244,7 +253,13 @@ class Station:
     def rotators(self) -> dict[str, Rotator]:
         """Return the rotation mounts by name."""
         return {
-            name: BoundRotator(name, self._driver(entry.instrument).rotators[entry.address], self.clock)
+            name: BoundRotator(
+                name,
+                self._driver(entry.instrument).rotators[entry.address],
+                angle_limit(name, entry),
+                self.clock,
+                self.way,
+            )
             for name, entry in self.file.rotators.items()
         }
 
@@ -273,6 +288,7 @@ class Station:
                 self._driver(entry.instrument).channels[entry.output],
                 Limit(f"tone {name}", entry.minimum_frequency, entry.maximum_frequency, "Hz", key.format("frequency")),
                 Limit(f"tone {name}", entry.minimum_amplitude, entry.maximum_amplitude, "V", key.format("amplitude")),
+                self.way,
             )
         return tones
 
@@ -302,10 +318,10 @@ class Station:
         temperature = Limit("oven target", entry.minimum, entry.maximum, "degC", "[oven] minimum and maximum")
         ramp = Limit("oven ramp", 1e-4, entry.ramp, "K/s", "[oven] ramp")
         if not isinstance(driver, ThorlabsTED4015):
-            return BoundOven(driver, entry.channel, temperature, ramp)
+            return BoundOven(driver, entry.channel, temperature, ramp, self.way)
         # One for good: a ramp goes on through `rebind`, and two must not pull at one target.
         if self._ramped_oven is None:
-            self._ramped_oven = BoundRampedOven(driver, temperature, ramp, self.clock)
+            self._ramped_oven = BoundRampedOven(driver, temperature, ramp, self.clock, self.way)
         return self._ramped_oven
 
     # ---- state ----------------------------------------------------------------------------------------------------
@@ -317,6 +333,13 @@ class Station:
         for name, bias in biases.items():
             if name not in self.cavity_piezos or not self.piezos[name].commanded_v:
                 self.piezos[name].ramp_to(bias)
+
+    @property
+    def interlocks(self) -> Interlocks:
+        """Return the interlocks of the table; they look once somebody starts them."""
+        if self._interlocks is None:
+            self._interlocks = Interlocks(self)
+        return self._interlocks
 
     def driver(self, name: str) -> Driver:
         """Return the driver of one instrument, for looking after it; procedures use roles."""

@@ -21,7 +21,7 @@ LATEST = "last"
 
 _WAIT_FOR_OTHERS_S = 5.0
 _MOST_LISTED = 10
-_UNFINISHED = (RunState.RUNNING, RunState.CRASHED)  # what may have changed since it was indexed
+_FOR_GOOD = RunState.COMPLETE  # every other state may have changed since it was indexed: such a run can be gone on with
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     folder TEXT PRIMARY KEY, run_id TEXT NOT NULL, created TEXT NOT NULL, title TEXT NOT NULL,
@@ -47,7 +47,7 @@ class Catalogue:
         summaries = {}
         for folder in self._folders():
             known = indexed.get(folder.name)
-            summaries[folder.name] = known if known and known.state not in _UNFINISHED else summarise(folder)
+            summaries[folder.name] = known if known and known.state is _FOR_GOOD else summarise(folder)
         if summaries != indexed:
             self._mend(summaries)
         return sorted(summaries.values(), key=_newest_first)

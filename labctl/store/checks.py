@@ -14,15 +14,16 @@ from labctl.store.blobs import MOST_DIMENSIONS
 from labctl.store.records import EventLevel, EventRecord, Manifest, NamedResult, StepRecord, TraceRecord
 
 _DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_LONGEST_NAME = 200
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RESERVED_RUN_IDS = {"last"}
 
 
 def check_name(kind: str, name: object) -> None:
     """Names of traces and results: lower case, at least two dotted parts."""
-    if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _DOTTED_NAME.fullmatch(name):
         raise RecordRefused(
-            f"{name!r} is no name for a {kind}.",
+            f"{str(name)[:_LONGEST_NAME]!r} is no name for a {kind}.",
             remedy="Names are lower case and dotted, such as joint.raw_db or sensor1.f0_hz.",
         )
 
@@ -79,9 +80,14 @@ def check_step(step: StepRecord) -> None:
 def check_manifest(manifest: Manifest) -> None:
     """The run id must be a folder name on every system, and `created` a UTC time."""
     run_id = manifest.run_id
-    if not _RUN_ID.fullmatch(run_id) or run_id.endswith(".") or run_id in _RESERVED_RUN_IDS:
+    if (
+        not isinstance(run_id, str)
+        or not _RUN_ID.fullmatch(run_id)
+        or run_id.endswith(".")
+        or run_id in _RESERVED_RUN_IDS
+    ):
         raise StoreError(
-            f"{run_id!r} is no run id.",
+            f"{str(run_id)[:_LONGEST_NAME]!r} is no run id.",
             remedy="Use up to 128 letters, digits, '.', '_' and '-', beginning with a letter or digit.",
         )
     parse_created(manifest.created)
@@ -92,7 +98,9 @@ def parse_created(created: str) -> datetime:
     try:
         moment = datetime.fromisoformat(created)
     except (TypeError, ValueError) as error:
-        raise StoreError(f"The creation time {created!r} is not ISO 8601.", remedy="Write UTC with offset.") from error
+        raise StoreError(
+            f"The creation time {str(created)[:40]!r} is not ISO 8601.", remedy="Write UTC with offset."
+        ) from error
     if moment.utcoffset() != timedelta(0):
         raise StoreError(f"The creation time {created!r} is not in UTC.", remedy="Write it with +00:00 or Z.")
     return moment.astimezone(UTC)

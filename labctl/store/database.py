@@ -10,54 +10,19 @@ import shutil
 import sqlite3
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from labctl.errors import StoreError
+from labctl.store.digests import SCHEMA_VERSION
 from labctl.store.failures import reported
 from labctl.store.hold import reading
-from labctl.store.losses import LOSSES_SCHEMA
+from labctl.store.schema import create_tables, migrate, version_of
 
 RUN_DATABASE = "run.db"
-SCHEMA_VERSION = 1  # one more table does not raise it: older readers pass it over, newer ones do without
-APPLICATION_ID = 0x6C616263  # "labc": tells `file` and us whose database this is
-
 _WAIT_FOR_OTHERS_S = 5.0
 _LOG_SUFFIXES = ("-wal", "-journal")  # what SQLite still has to fold into the file
-
-# An axis is stored once, however many traces share it. Blobs stand last so that the rest is read without them.
-_SCHEMA = """
-CREATE TABLE axes (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL
-);
-CREATE TABLE traces (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, step TEXT NOT NULL,
-    axis_name TEXT NOT NULL, axis_unit TEXT NOT NULL, values_unit TEXT NOT NULL, conventions TEXT NOT NULL,
-    valid INTEGER NOT NULL, invalid_reason TEXT NOT NULL, started_at REAL NOT NULL, ended_at REAL NOT NULL,
-    axis_id INTEGER NOT NULL REFERENCES axes (id), dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL
-);
-CREATE INDEX traces_by_name ON traces (name, id);
-CREATE TABLE results (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, value REAL NOT NULL, sigma REAL NOT NULL,
-    unit TEXT NOT NULL, convention TEXT NOT NULL, source TEXT NOT NULL
-);
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY, at REAL NOT NULL, level TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL
-);
-CREATE TABLE steps (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, attempt INTEGER NOT NULL, procedure TEXT NOT NULL, state TEXT NOT NULL,
-    started_at REAL, ended_at REAL, reason TEXT NOT NULL, parameters TEXT NOT NULL, UNIQUE (name, attempt)
-);
-CREATE TABLE snapshots (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, driver TEXT NOT NULL, address TEXT NOT NULL,
-    identity TEXT NOT NULL, settings TEXT NOT NULL
-);
-CREATE TABLE asked_settings (
-    id INTEGER PRIMARY KEY, instrument TEXT NOT NULL, setting TEXT NOT NULL, value TEXT NOT NULL, unit TEXT NOT NULL,
-    source TEXT NOT NULL, UNIQUE (instrument, setting)
-);
-"""
 
 
 def create_database(file: Path | None) -> sqlite3.Connection:
@@ -66,26 +31,36 @@ def create_database(file: Path | None) -> sqlite3.Connection:
     try:
         _make_durable(connection)
         with transaction(connection):
-            for statement in (_SCHEMA + LOSSES_SCHEMA).split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            create_tables(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def open_for_writing(file: Path) -> sqlite3.Connection:
-    """An existing run database, with what a crash left in its log; raises sqlite3.Error or StoreError."""
+def open_for_writing(file: Path, before_change: Callable[[], None] = lambda: None) -> sqlite3.Connection:
+    """An existing run database, with what a crash left in its log; `before_change` is called once it has been looked
+    at and before it is changed. Raises sqlite3.Error or StoreError.
+    """
     connection = _connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)
     try:
-        _refuse_foreign(connection, file)
+        version_of(connection, file)
+        before_change()
         _make_durable(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def bring_up_to_date(connection: sqlite3.Connection, file: Path) -> None:
+    """Migrate a database of an older schema in one transaction; it is as it was when that fails.
+
+    Raises sqlite3.Error or StoreError.
+    """
+    if version_of(connection, file) < SCHEMA_VERSION:
+        with transaction(connection):
+            migrate(connection)
 
 
 @contextmanager
@@ -133,7 +108,7 @@ class ReadOnlyDatabase:
             with reported(f"read {RUN_DATABASE}", self._folder), reading(self._folder) as nobody_writes:
                 file, options = self._source(nobody_writes)
                 with closing(_connect(f"{file.absolute().as_uri()}?{options}", uri=True)) as connection:
-                    _refuse_foreign(connection, self._folder / RUN_DATABASE)
+                    version_of(connection, self._folder / RUN_DATABASE)
                     yield connection
         except (TypeError, ValueError) as error:  # a row of the wrong type
             damaged = f"{self._folder / RUN_DATABASE} is damaged ({error})."
@@ -170,15 +145,5 @@ def _connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
 def _make_durable(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # on macOS a plain fsync ends at the cache of the disk
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _refuse_foreign(connection: sqlite3.Connection, file: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION_ID:
-        raise StoreError(f"{file} is no run database.", remedy="Restore it from a copy.")
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{file} has schema {version}; this labctl reads up to {SCHEMA_VERSION}.", remedy="Update labctl."
-        )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
+
+from labctl.host.durability import sync_file, sync_folder
+from labctl.store.archive_flag import refuse_archived
+
+__all__ = ["aside", "commit", "make_folder", "reserve", "sync_folder", "write_durably", "write_into_reserve"]
 
 # Enough for the longest end.json that `documents` lets through: 5 texts of 2000 characters, 6 bytes each at most.
 RESERVED_BYTES = 64 * 1024
@@ -16,13 +19,17 @@ def aside(path: Path) -> Path:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` such that a crash leaves the old file or the new one; raises OSError."""
+    """Replace `path` by `data` such that a crash leaves the old file or the new one.
+
+    Raises OSError, and StoreError where `path` belongs to an archived run.
+    """
+    refuse_archived(path)
     part = aside(path)
     try:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         commit(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -35,15 +42,12 @@ def commit(part: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make creations and renames in `folder` durable; Windows has no such call and needs none."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are not there, durably; raises OSError."""
+    missing = [one for one in (folder.absolute(), *folder.absolute().parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
 
 
 def reserve(path: Path) -> None:
@@ -51,7 +55,7 @@ def reserve(path: Path) -> None:
     with _reserved(path).open("wb") as file:
         file.write(b" " * RESERVED_BYTES)
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
 
 
 def write_into_reserve(path: Path, data: bytes) -> None:
@@ -64,7 +68,7 @@ def write_into_reserve(path: Path, data: bytes) -> None:
         file.write(data)
         file.truncate()
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
     commit(spare, path)
 
 

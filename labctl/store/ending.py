@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import LabError, StoreError
-from labctl.store import losses, rows
-from labctl.store.database import is_sealed
+from labctl.store import losses, rows, trace_rows
+from labctl.store.checksums import CHECKSUM_FILE, write_checksums
+from labctl.store.database import is_sealed, seal
 from labctl.store.documents import RESULTS_FILE, write_end, write_results
+from labctl.store.durable import sync_folder
 from labctl.store.netcdf import DATA_FILE, write_netcdf
-from labctl.store.records import EndRecord, Manifest
+from labctl.store.records import EndRecord, Manifest, NamedResult
 
 Answer = TypeVar("Answer")
 
@@ -39,8 +42,10 @@ def close_run(run: RunFolder, end: EndRecord) -> EndRecord:
     Raises StoreError when end.json cannot be written.
     """
     problems = list(end.problems)
-    _attempt(problems, lambda: _write_data(run, end, problems))
-    _attempt(problems, lambda: write_results(run.path, rows.results(run.connection)))
+    none: dict[str, NamedResult] = {}
+    results = _readable(problems, lambda: rows.readable_results(run.connection, problems), none)
+    _attempt(problems, lambda: _write_data(run, end, results, problems))
+    _attempt(problems, lambda: write_results(run.path, results))
     closed = replace(end, problems=tuple(problems))
     write_end(run.path, closed)
     return closed
@@ -53,7 +58,21 @@ def missing_files(folder: Path) -> list[str]:
 
 def is_finished(folder: Path) -> bool:
     """Whether the folder of a run that has ended needs nothing more."""
-    return not missing_files(folder) and is_sealed(folder)
+    return not missing_files(folder) and is_sealed(folder) and (folder / CHECKSUM_FILE).is_file()
+
+
+def seal_folder(run: RunFolder, *, damaged: bool = False) -> None:
+    """Fold the log into run.db and write the checksums of the closed folder, as far as the disk and who reads allow.
+
+    A `damaged` database is left alone and out. What could not be done is told by `is_finished`, and done by the next
+    recovery; nothing is lost.
+    """
+    if not damaged:
+        with suppress(sqlite3.Error):  # somebody reads or the disk is full: the log stays, and readers know
+            seal(run.connection)
+    with suppress(OSError, StoreError):
+        sync_folder(run.path)  # a log that is gone must not come back beside a checksum that knows nothing of it
+        write_checksums(run.path, database=not damaged)
 
 
 def refuse_missing(folder: Path, end: EndRecord) -> None:
@@ -66,13 +85,13 @@ def refuse_missing(folder: Path, end: EndRecord) -> None:
         )
 
 
-def _write_data(run: RunFolder, end: EndRecord, problems: list[str]) -> None:
+def _write_data(run: RunFolder, end: EndRecord, results: dict[str, NamedResult], problems: list[str]) -> None:
     connection = run.connection
     write_netcdf(
         run.path / DATA_FILE,
         run.manifest,
-        rows.readable_traces(connection, problems),
-        _readable(problems, lambda: rows.results(connection), {}),
+        trace_rows.readable_traces(connection, problems),
+        results,
         _readable(problems, lambda: rows.events(connection), []),
         steps=_readable(problems, lambda: rows.steps(connection), []),
         snapshots=_readable(problems, lambda: rows.snapshots(connection), []),

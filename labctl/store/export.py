@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from labctl.errors import StoreError
+from labctl.store.archive_flag import refuse_archived
 from labctl.store.durable import aside
 from labctl.store.failures import reported, store_error
 from labctl.store.netcdf import DATA_FILE, write_netcdf
@@ -49,6 +50,7 @@ def export_run(run: RunReader, to: ExportFormat, output: Path | None = None) -> 
         raise StoreError(f"{place} is there already, and nothing is overwritten.", remedy="Give another --output.")
     if not place.absolute().parent.is_dir():
         raise StoreError(f"The folder of {place} is not there.", remedy="Make it, or give another --output.")
+    refuse_archived(place)
     part = aside(place)
     try:
         with reported(f"export to {place.name}", place.absolute().parent):

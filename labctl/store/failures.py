@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.errors import StoreError
+from labctl.errors import StoreError, StoreFull
+from labctl.store.room import free_bytes
 
 _FREE_SPACE = "Free space on that disk and try again; all data acknowledged before this are safe."
 _CHECK_RIGHTS = "Check the owner and permissions of the folder, or choose another folder for runs."
@@ -27,7 +28,6 @@ _BY_ERRNO = {
 
 # Keys are primary SQLite result codes; the extended code keeps the primary one in its low byte.
 _BY_SQLITE_CODE = {
-    sqlite3.SQLITE_FULL: ("the disk is full", _FREE_SPACE),
     sqlite3.SQLITE_READONLY: ("the database is read-only", _CHECK_RIGHTS),
     sqlite3.SQLITE_CANTOPEN: ("the database cannot be opened", _CHECK_RIGHTS),
     sqlite3.SQLITE_BUSY: ("another program has locked the database", "Close the other program and try again."),
@@ -37,10 +37,18 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_IOERR: ("the disk refused to read or write", "Check the free space and the health of the disk."),
 }
 _PRIMARY_CODE = 0xFF
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_MAY_BE_FULL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)  # what SQLite also says where it finds no room
+_NOTHING_LEFT_BYTES = 64 * 1024
 
 
 def store_error(doing: str, folder: Path, error: Exception) -> StoreError:
-    """The `StoreError` for an error of the disk or of SQLite; `doing` completes "Cannot ...": "write a trace"."""
+    """The `StoreError` for an error of the disk or of SQLite, a `StoreFull` where there is no room; `doing` completes
+    "Cannot ...": "write a trace"."""
+    if _is_full(error, folder):
+        over_quota = isinstance(error, OSError) and error.errno != errno.ENOSPC
+        meaning, remedy = _BY_ERRNO[_NO_ROOM[1] if over_quota else errno.ENOSPC]
+        return StoreFull(f"Cannot {doing} in {folder}: {meaning} ({error}).", remedy=remedy)
     meaning, remedy = _meaning(error)
     return StoreError(f"Cannot {doing} in {folder}: {meaning} ({error}).", remedy=remedy)
 
@@ -52,6 +60,13 @@ def reported(doing: str, folder: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         raise store_error(doing, folder, error) from error
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & _PRIMARY_CODE
+    return code == sqlite3.SQLITE_FULL or (code in _MAY_BE_FULL and free_bytes(folder) < _NOTHING_LEFT_BYTES)
 
 
 def _meaning(error: Exception) -> tuple[str, str]:

@@ -6,7 +6,7 @@ lock file that is removed while another process waits on it lets two in.
 
 from __future__ import annotations
 
-import os
+import errno
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,13 @@ from io import FileIO
 from pathlib import Path
 
 from labctl.errors import StoreError
-from labctl.store.oslock import LockAnswer, lock, unlock
+from labctl.host.durability import sync_file
+from labctl.host.processes import after_fork_in_child
+from labctl.station.oslock import LockAnswer, lock, unlock
 from labctl.store.owner import Owner, Purpose
 
 LOCK_FILE = "run.lock"
+_LONGEST_OWNER = 65536  # bytes
 
 _held: weakref.WeakSet[Hold] = weakref.WeakSet()
 
@@ -35,7 +38,7 @@ class Hold:
 
         Raises OSError when the lock file cannot be made.
         """
-        file = FileIO(folder / LOCK_FILE, "a+")
+        file = _opened(folder, "a+")
         try:
             answer = lock(file.fileno())
             if answer is not LockAnswer.TAKEN:
@@ -72,7 +75,7 @@ def reading(folder: Path) -> Iterator[bool]:
     False also during a recovery. Needs no right to write. Raises OSError when the lock file cannot be read.
     """
     try:
-        file = FileIO(folder / LOCK_FILE, "r")
+        file = _opened(folder, "r")
     except FileNotFoundError:
         yield True
         return
@@ -89,8 +92,16 @@ def run_is_alive(folder: Path) -> bool:
     with reading(folder) as nobody_writes:
         if nobody_writes:
             return False
-        with FileIO(folder / LOCK_FILE, "r") as file:
+        with _opened(folder, "r") as file:
             return _may_write(_read_owner(file))
+
+
+def _opened(folder: Path, mode: str) -> FileIO:
+    """The lock file; one that is a pipe would keep who opens it waiting, one behind a link is not of this folder."""
+    path = folder / LOCK_FILE
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, f"{LOCK_FILE} is no plain file")
+    return FileIO(path, mode)
 
 
 def _may_write(owner: Owner | None) -> bool:
@@ -104,13 +115,13 @@ def _named(owner: Owner | None) -> str:
 
 def _read_owner(file: FileIO) -> Owner | None:
     file.seek(0)
-    return Owner.parse(file.read())
+    return Owner.parse(file.read(_LONGEST_OWNER))
 
 
 def _write_owner(file: FileIO, owner: Owner) -> None:
     file.truncate(0)  # the file is open for appending, so the text lands at its beginning
     file.write(owner.text())
-    os.fsync(file.fileno())
+    sync_file(file.fileno())
 
 
 def _let_go_in_child() -> None:
@@ -119,5 +130,4 @@ def _let_go_in_child() -> None:
         hold.forget()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
+after_fork_in_child(_let_go_in_child)

@@ -43,7 +43,7 @@ def decode(text: str | bytes, where: str) -> Any:
     """What `encode` wrote; raises StoreError naming `where` when the text is not such JSON."""
     try:
         return _restored(json.loads(text))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(f"{where} is not valid JSON ({error}).", remedy="Restore it from a copy.") from error
 
 

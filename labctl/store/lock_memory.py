@@ -90,7 +90,7 @@ class LockMemory:
             return RememberedLocks()
         try:
             return _decoded(text, str(self.path))
-        except (StoreError, KeyError, TypeError, ValueError):
+        except (StoreError, KeyError, TypeError, ValueError, OverflowError):
             log.warning("%s is damaged or of another version of labctl, so no lock is taken over.", self.path)
             return RememberedLocks()
 

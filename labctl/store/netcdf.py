@@ -10,7 +10,6 @@ attribute of the file.
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.host.durability import sync_file
 from labctl.store import json_codec
 from labctl.store.durable import aside, commit
 from labctl.store.failures import store_error
@@ -149,7 +149,7 @@ class _Sink(FileIO):
         """Make the file durable; raises the first error that was kept from HDF5."""
         if self.failure is not None:
             raise self.failure
-        os.fsync(self.fileno())
+        sync_file(self.fileno())
 
     def _go_on_in_memory(self, error: OSError) -> None:
         here = super().tell()
@@ -234,14 +234,11 @@ class _Contents:
             dimensions = (self._channel(values.shape[0]), *dimensions)
         attributes: dict[str, Any] = {"kind": "trace", "long_name": trace.name, "units": printable(trace.values_unit)}
         if np.iscomplexobj(values):
-            values = np.stack([values.real, values.imag], axis=-1)
             dimensions = (*dimensions, self._complex)
             attributes["complex"] = "last dimension: 0 real part, 1 imaginary part"
         elif values.dtype == np.bool_:
-            values = values.astype(np.int8)
             attributes["dtype"] = "bool"  # xarray's own mark for truth values, which NetCDF lacks
-        elif values.dtype == np.float16:
-            values = values.astype(np.float32)  # NetCDF has no half precision; single holds it exactly
+        values = as_kept(values)
         attributes |= {
             "step": printable(trace.step),
             "valid": np.int8(trace.valid),
@@ -250,7 +247,7 @@ class _Contents:
             "ended_at_s": np.float64(trace.ended_at),
         }
         for key, value in trace.conventions.items():
-            attribute = CONVENTION_PREFIX + _legal(key)
+            attribute = CONVENTION_PREFIX + legal_name(key)
             while attribute in attributes:  # two keys that differ only in what a name cannot hold
                 attribute += "_"
             attributes[attribute] = _attribute(value)
@@ -277,7 +274,7 @@ class _Contents:
 
     def _claim(self, wanted: str) -> str:
         """A legal name that nothing in the file has yet."""
-        first = name = _legal(wanted)
+        first = name = legal_name(wanted)
         while name in self._taken:
             self._taken[first] += 1
             name = f"{first}_{self._taken[first]}"
@@ -285,7 +282,19 @@ class _Contents:
         return name
 
 
-def _legal(name: str) -> str:
+def as_kept(values: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of a trace as NetCDF can hold them, none of them changed."""
+    if np.iscomplexobj(values):
+        return np.stack([values.real, values.imag], axis=-1)
+    if values.dtype == np.bool_:
+        return values.astype(np.int8)
+    if values.dtype == np.float16:
+        return values.astype(np.float32)  # NetCDF has no half precision; single holds it exactly
+    return values
+
+
+def legal_name(name: str) -> str:
+    """The name of a variable for a trace or result: letters, digits and underscores, a letter first."""
     legal = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return legal if legal[:1].isalpha() else f"x{legal}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labctl.locks.locked_time import LoopTime
-from labctl.store import losses, rows
+from labctl.store import losses, rows, trace_rows
 from labctl.store.database import ReadOnlyDatabase
 from labctl.store.documents import read_end, read_manifest
 from labctl.store.failures import reported
@@ -79,17 +79,17 @@ class RunReader:
     def traces(self) -> list[TraceInfo]:
         """All traces, valid or not, in the order of their arrival, without their numbers."""
         with self._database.connection() as connection:
-            return rows.trace_infos(connection)
+            return trace_rows.trace_infos(connection)
 
     def trace(self, name: str) -> TraceRecord:
         """The latest valid trace of that name, arrays read-only; StoreError says what there is instead."""
         with self._database.connection() as connection:
-            return rows.latest_valid_trace(connection, name, self.path)
+            return trace_rows.latest_valid_trace(connection, name, self.path)
 
     def trace_number(self, identity: int) -> TraceRecord:
         """The trace with that `TraceInfo.identity`, valid or not."""
         with self._database.connection() as connection:
-            return rows.trace_by_row(connection, identity)
+            return trace_rows.trace_by_row(connection, identity)
 
     def results(self) -> dict[str, NamedResult]:
         """The latest result of every name."""

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from labctl.errors import StoreError
 from labctl.store import rows
+from labctl.store.archive_flag import refuse_archived
 from labctl.store.catalogue import Catalogue
-from labctl.store.database import RUN_DATABASE, create_database, open_for_writing, seal
+from labctl.store.checksums import forget_checksums
+from labctl.store.database import RUN_DATABASE, bring_up_to_date, create_database, open_for_writing
 from labctl.store.documents import read_end, read_manifest
-from labctl.store.ending import RunFolder, close_run, is_finished, now_utc, refuse_missing
+from labctl.store.ending import RunFolder, close_run, is_finished, missing_files, now_utc, refuse_missing, seal_folder
 from labctl.store.failures import reported
 from labctl.store.hold import Hold
 from labctl.store.owner import Purpose
@@ -23,10 +25,12 @@ from labctl.store.records import EndRecord, RunState
 def recover(path: Path) -> RunReader:
     """Write data.nc, results.json and end.json of a crashed run from run.db; its state stays "crashed".
 
-    Of a run that has ended it writes only what is missing; of a run that lacks nothing, nothing. Raises StoreError
-    when a process is still running it, when the folder cannot be written, and when a file is still missing in the end.
+    Of a run that has ended it writes only what is missing; of a run that lacks nothing, nothing. A database of an older
+    schema that it has to open is brought to this one. Raises StoreError when a process is still running it, when it is
+    archived or cannot be written, and when a file is still missing in the end.
     """
     folder = Path(path)
+    refuse_archived(folder)
     manifest = read_manifest(folder)
     with reported("recover the run", folder):
         hold = Hold.take(folder, Purpose.RECOVERY)
@@ -35,10 +39,10 @@ def recover(path: Path) -> RunReader:
             if end is None or not is_finished(folder):
                 connection, problems = _open(folder)
                 with closing(connection):
-                    end = close_run(RunFolder(folder, manifest, connection), _ending(end, connection, problems))
-                    if not end.problems:  # never write to a damaged database
-                        with suppress(sqlite3.Error):  # somebody reads it: the log stays, and readers know
-                            seal(connection)
+                    run = RunFolder(folder, manifest, connection)
+                    if end is None or missing_files(folder):
+                        end = close_run(run, _ending(end, connection, problems))
+                    seal_folder(run, damaged=bool(problems or end.problems))
         finally:
             hold.release()
     with suppress(StoreError):  # an index: the folders are the truth, and listing them mends it
@@ -53,12 +57,15 @@ def _open(folder: Path) -> tuple[sqlite3.Connection, tuple[str, ...]]:
     if not file.exists():
         return create_database(None), (f"{RUN_DATABASE} is missing, so nothing of it is here.",)
     try:
-        return open_for_writing(file), ()
+        connection = open_for_writing(file, lambda: forget_checksums(folder))
     except sqlite3.DatabaseError as error:
         # A full or read-only disk is no reason to declare the data lost: only damage is.
         if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise
         return create_database(None), (f"{RUN_DATABASE} is damaged, so nothing of it is here ({error}).",)
+    with suppress(sqlite3.Error, StoreError):  # it is as it was then, and is read as the older schema that it is
+        bring_up_to_date(connection, file)
+    return connection, ()
 
 
 def _ending(end: EndRecord | None, connection: sqlite3.Connection, problems: tuple[str, ...]) -> EndRecord:

@@ -12,7 +12,7 @@ def parsed_station(text: str) -> dict[str, Any]:
     for read in (json.loads, tomllib.loads):
         try:
             found = read(text)
-        except ValueError:  # what both raise
+        except (ValueError, RecursionError):  # what both raise
             continue
         return found if isinstance(found, dict) else {}
     return {}

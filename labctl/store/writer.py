@@ -10,13 +10,15 @@ from pathlib import Path
 
 from labctl.errors import StoreError
 from labctl.locks.locked_time import LoopTime
-from labctl.store import losses, rows
+from labctl.store import losses, rows, trace_rows
+from labctl.store.archive_flag import refuse_archived
 from labctl.store.catalogue import Catalogue
 from labctl.store.checks import check_event, check_manifest, check_result, check_step, check_trace
-from labctl.store.database import RUN_DATABASE, create_database, open_for_writing, seal, transaction
+from labctl.store.checksums import forget_checksums
+from labctl.store.database import RUN_DATABASE, bring_up_to_date, create_database, open_for_writing, transaction
 from labctl.store.documents import END_FILE, RESULTS_FILE, encode_manifest, read_end, read_manifest, write_manifest
-from labctl.store.durable import reserve, sync_folder
-from labctl.store.ending import RunFolder, close_run, now_utc, refuse_missing
+from labctl.store.durable import make_folder, reserve, sync_folder
+from labctl.store.ending import RunFolder, close_run, now_utc, refuse_missing, seal_folder
 from labctl.store.failures import reported
 from labctl.store.hold import Hold
 from labctl.store.losses import LossRecord, check_loss
@@ -63,7 +65,7 @@ class RunWriter:
         text = encode_manifest(manifest)
         path = runs / manifest.run_id
         with reported("make a run folder", runs):
-            runs.mkdir(parents=True, exist_ok=True)
+            make_folder(runs)
             try:
                 path.mkdir()
             except FileExistsError:
@@ -94,8 +96,10 @@ class RunWriter:
     def reopen(cls, path: Path) -> RunWriter:
         """Go on with a run whose process went away or that was stopped or failed: what closed it is taken away again.
 
-        Raises StoreError while a process runs it, when it is complete, and when its database is damaged.
+        A run of an older schema is brought to this one. Raises StoreError while a process runs it, when it is complete
+        or archived, and when its database is damaged.
         """
+        refuse_archived(path)
         manifest = read_manifest(path)
         with reported("go on with a run", path), ExitStack() as undo:
             hold = Hold.take(path, Purpose.RUN)
@@ -103,8 +107,9 @@ class RunWriter:
             end = read_end(path)
             if end is not None and end.state is RunState.COMPLETE:
                 raise StoreError(f"{path.name} is complete: nothing is left to do.", remedy="Begin a new run.")
-            connection = open_for_writing(path / RUN_DATABASE)
+            connection = open_for_writing(path / RUN_DATABASE, lambda: forget_checksums(path))
             undo.callback(connection.close)
+            bring_up_to_date(connection, path / RUN_DATABASE)
             reserve(path / END_FILE)
             for name in (END_FILE, RESULTS_FILE, DATA_FILE):
                 (path / name).unlink(missing_ok=True)
@@ -129,12 +134,12 @@ class RunWriter:
         for trace in traces:
             check_trace(trace)
         with self._writing("store a trace") as connection:
-            return [rows.insert_trace(connection, trace) for trace in traces]
+            return [trace_rows.insert_trace(connection, trace) for trace in traces]
 
     def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
         """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
         with self._writing("quarantine traces") as connection:
-            return rows.quarantine(connection, loop, since, until, reason)
+            return trace_rows.quarantine(connection, loop, since, until, reason)
 
     def steps(self) -> list[StepRecord]:
         """The step journal, one entry for each attempt."""
@@ -200,7 +205,7 @@ class RunWriter:
     def trace(self, name: str) -> TraceRecord:
         """The latest valid trace of that name; raises MissingResult that says what there is instead."""
         with self._reading() as connection:
-            return rows.latest_valid_trace(connection, name, self.path)
+            return trace_rows.latest_valid_trace(connection, name, self.path)
 
     def finish(self, state: RunState, reason: str, coverage: str) -> None:
         """End the run as complete, stopped or failed: data.nc, results.json, end.json, in this order.
@@ -212,8 +217,7 @@ class RunWriter:
             raise StoreError(f"A run cannot be finished as {state}.", remedy=f"Use one of {', '.join(_ENDINGS)}.")
         with self._reading():
             end = close_run(self._run, EndRecord(state, reason, coverage, ended=now_utc()))
-            with suppress(sqlite3.Error):  # somebody reads or the disk is full: the log stays, and readers know
-                seal(self._connection)
+            seal_folder(self._run)
             self.close()
         with suppress(StoreError):  # an index: the folders are the truth, and listing them mends it
             Catalogue(self.path.parent).note(self.path)

@@ -5,6 +5,7 @@ Every transaction waits for the disk, so the figures are those of the disk under
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from labctl.store.writer import RunWriter
 
 POINTS = 1001
 TRACES_IN_A_TRANSACTION = 5
+ROUNDS = 300
 MANIFEST = Manifest("bench", "2026-01-01T00:00:00Z", "bench", "", "bench", "", "simulated")
 
 
@@ -53,3 +55,21 @@ def test_netcdf_of_100_traces(benchmark: Any, tmp_path: Path) -> None:
     given = traces(100)
     benchmark.pedantic(write_netcdf, args=(tmp_path / "data.nc", MANIFEST, given, {}, []), rounds=3)
     assert (tmp_path / "data.nc").stat().st_size > 100 * POINTS * 8
+
+
+def test_durable_traces_with_and_without_checksums(
+    writer: RunWriter, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    """What the checksum of every trace costs: the same transactions with and without it, in turn."""
+    given, took_s = traces(TRACES_IN_A_TRANSACTION), {"with": 0.0, "without": 0.0}
+    for _ in range(ROUNDS):
+        for how in took_s:
+            with monkeypatch.context() as patch:
+                if how == "without":
+                    patch.setattr("labctl.store.trace_rows.digest_of", lambda *fields: bytes(16))
+                began = time.perf_counter()
+                writer.add_traces(given)
+                took_s[how] += time.perf_counter() - began
+    ratio = took_s["with"] / took_s["without"]
+    record_property("ratio", ratio)
+    print(f"time with checksums / without: {ratio:.3f}")  # noqa: T201 - read by who runs it

@@ -51,3 +51,9 @@ def station_with(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a report are made but not rendered, which takes seconds; the tests of the report render them."""
+    monkeypatch.setattr("labctl.report.figures.as_data_uri", lambda figure: "data:image/svg+xml;base64,PHN2Zy8+")

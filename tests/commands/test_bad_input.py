@@ -136,14 +136,6 @@ def test_init_copies_the_files_once(tmp_path: Path) -> None:
     assert again.returncode == 2 and "table.toml" in again.stderr
 
 
-def test_a_seed_that_is_hardly_amplified_is_no_lock(station_with: StationMaker, tmp_path: Path) -> None:
-    done = labctl(
-        "run", "lock_source", "--station", station_with("[light]\nseed_gain_expected = 40.0\n"), "--runs", tmp_path
-    )
-    assert done.returncode == 1
-    assert "not about 40 times" in done.stdout and "pump power" in done.stdout
-
-
 def test_a_second_dead_instrument_does_not_end_the_night_of_the_first(
     station_with: StationMaker, short_recipe: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 from in_process import run_labctl
 
+from labctl.commands.nights import _needed_by
+from labctl.commands.stations import default_station
+from labctl.configuration.templates import template_directory
+from labctl.configuration.toml_reading import load_recipe, load_station
+from procedures.catalogue import known_procedures
+
 RECORDING = Path(__file__).parent.parent / "data" / "squeezing_aggarwal2020"
 
 
@@ -60,12 +66,25 @@ def test_instruments_lists_who_answered() -> None:
 
 
 def test_a_single_procedure_runs_what_it_needs_on_a_cold_table(tmp_path: Path) -> None:
-    output = labctl("run", "lock_homodyne", "sensor=3", "--runs", tmp_path)
-    assert "Run complete, 5 of 5 steps." in output
-    for needed in ("warm_oven", "lock_source", "network_weights", "extraction_efficiency", "lock_homodyne"):
+    output = labctl("run", "lock_source", "--runs", tmp_path)
+    assert "Run complete, 2 of 2 steps." in output
+    for needed in ("warm_oven", "lock_source"):
         assert needed in output
-    assert "sensor3.visibility" in labctl("show", "last", "--runs", tmp_path)
+    assert "oven.temperature_c" in labctl("show", "last", "--runs", tmp_path)
     assert "complete" in labctl("runs", "--runs", tmp_path)
+
+
+def test_what_a_procedure_needs_is_brought_for_its_sensor_alone() -> None:
+    file = load_station(default_station())
+    recipe = load_recipe(template_directory() / "overnight.toml", known_procedures())
+    needed = _needed_by(recipe, file, "lock_homodyne", 3)
+    assert [step.procedure for step in needed] == [
+        "warm_oven",
+        "lock_source",
+        "network_weights",
+        "extraction_efficiency",
+    ]
+    assert needed[-1].parameters["sensor"] == 3
 
 
 def test_help_needs_no_numpy() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import pytest
 import xarray
+from in_process import run_labctl
 
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState, StepState
@@ -95,20 +96,20 @@ def test_one_seed_gives_one_file(finished: Path, short_recipe: Path, tmp_path: P
     assert (only_run(tmp_path / "again") / "traffic-servos.log").stat().st_size > 100_000
 
 
-def begin(recipe: Path, runs: Path) -> subprocess.Popen[str]:
-    """Start a night and return when its first individual spectrum is being taken."""
+def begin(recipe: Path, runs: Path, done: str) -> subprocess.Popen[str]:
+    """Start a night and return when a step of it is done."""
     command = [*LABCTL, "overnight", "--recipe", str(recipe), "--runs", str(runs), "--no-report"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
-        if "lock_homodyne.4" in line:
+        if f" {done} " in line:
             return process
     raise AssertionError(f"the night ended early: {process.communicate()[1]}")
 
 
 def test_kill_leaves_a_run_that_says_so_and_can_be_recovered(short_recipe: Path, tmp_path: Path) -> None:
-    process = begin(short_recipe, tmp_path)
-    time.sleep(0.5)
+    process = begin(short_recipe, tmp_path, "lock_source")
+    time.sleep(0.3)
     process.kill()
     process.communicate()
     run = only_run(tmp_path)
@@ -121,9 +122,9 @@ def test_kill_leaves_a_run_that_says_so_and_can_be_recovered(short_recipe: Path,
     assert asked["servos", "module_1.closed"] is True  # as far as it was written
     assert not (run / "end.json").exists() or (run / "end.json").stat().st_size == 0
 
-    shown = subprocess.run([*LABCTL, "show", str(run)], capture_output=True, text=True, timeout=60, check=True)
+    shown = run_labctl("show", run)
     assert "crashed" in shown.stdout and "cut off" in shown.stdout
-    recovered = subprocess.run([*LABCTL, "recover", str(run)], capture_output=True, text=True, timeout=60, check=True)
+    recovered = run_labctl("recover", run)
     assert "crashed" in recovered.stdout
     with xarray.open_dataset(run / "data.nc") as data:
         assert "sensor1_dark_floor" in data
@@ -131,7 +132,7 @@ def test_kill_leaves_a_run_that_says_so_and_can_be_recovered(short_recipe: Path,
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a child there")
 def test_ctrl_c_once_stops_in_a_safe_state_and_keeps_the_data(short_recipe: Path, tmp_path: Path) -> None:
-    process = begin(short_recipe, tmp_path)
+    process = begin(short_recipe, tmp_path, "lock_homodyne.1")
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -140,5 +141,5 @@ def test_ctrl_c_once_stops_in_a_safe_state_and_keeps_the_data(short_recipe: Path
     assert reader.state is RunState.STOPPED
     assert (reader.path / "data.nc").exists()
     states = {step.name: step.state for step in reader.steps()}
-    assert states["lock_homodyne.4"] is StepState.DONE
+    assert states["lock_homodyne.1"] is StepState.DONE
     assert StepState.DONE not in {states["joint_analyzer"], states["source_squeezing"]}

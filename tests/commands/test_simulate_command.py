@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run_labctl
 
 from labctl.cli import main
 from labctl.configuration.templates import template_directory
@@ -88,10 +89,6 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return printed.err
 
     return run
-
-
-def labctl(*arguments: object, timeout: float = 100.0) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*LABCTL, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def listening(process: int) -> set[str]:
@@ -171,7 +168,7 @@ def test_a_station_of_real_instruments_is_served_by_their_twins(tmp_path: Path) 
     with simulate(template_directory() / "table.toml", "--speed", 60, "--write-station", path) as served:
         assert served.said["station"] == "table"
         assert served.said["station_file"] == str(path)
-        answered = labctl("instruments", path)
+        answered = run_labctl("instruments", path)
     assert answered.returncode == 0, answered.stdout + answered.stderr
     for word in ("N9020A", "8742", "SIM900", "MDT693B", "1091", "REDPITAYA"):
         assert word in answered.stdout
@@ -224,7 +221,7 @@ def test_another_process_measures_on_the_served_table(tmp_path: Path) -> None:
     """The reduced form: dark and shot noise of every detector, over sockets and serial ports."""
     path, runs = tmp_path / "served.toml", tmp_path / "runs"
     with simulate("--speed", 60, "--write-station", path) as served:
-        done = labctl("run", "noise_floor", "--station", path, "--runs", runs, timeout=60)
+        done = run_labctl("run", "noise_floor", "--station", path, "--runs", runs)
         assert done.returncode == 0, done.stdout + done.stderr
         assert served.end() == (0, "")
     assert "Run complete, 1 of 1 steps." in done.stdout
@@ -241,7 +238,7 @@ def test_another_process_brings_the_served_table_from_cold_to_locked(tmp_path: P
     path, runs = tmp_path / "served.toml", tmp_path / "runs"
     with simulate("--speed", 60, "--write-station", path) as served:
         arguments = ("lock_homodyne", "sensor=1", "--from-cold", "--station", path, "--runs", runs)
-        done = labctl("run", *arguments, timeout=100)
+        done = run_labctl("run", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert served.end() == (0, "")
     assert "Run complete, 3 of 3 steps." in done.stdout

@@ -33,6 +33,7 @@ def revealed(run: Path, tmp_path: Path) -> str:
 # ---- a short night ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_reveal_adds_the_section(finished_night: Path, tmp_path: Path) -> None:
     page = revealed(finished_night, tmp_path)
     assert HEADING in page and "χ² = " in page and "sensor4.conditional_db" in page
@@ -48,6 +49,7 @@ def test_a_night_that_ended_says_what_happened(finished_night: Path) -> None:
 # ---- short runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_disturbances_are_kept_and_told(station_with: Callable[[str], Path], tmp_path: Path) -> None:
     slams = '[backend]\nkind = "simulated"\ndisturbances = [{ kind = "door_slam", after = "1 min" }]\n'
     done = run_labctl("run", "warm_oven", "--station", station_with(slams), "--runs", tmp_path / "runs", "--seed", "6")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -129,3 +130,60 @@ def test_light_that_jumped_is_not_compared_and_light_that_always_does_is_used_no
     assert jumping == 3 * ([False] * MOST_SKIPPED + [True])
     steady.forget()
     assert steady.believes(7.0)
+
+
+def test_the_numbers_of_the_law() -> None:
+    dither = law()
+    assert dither.error_m(1.0, 0.0) == pytest.approx(-0.5 * LINEWIDTH_M, rel=1e-12)
+    assert dither.error_m(0.0, 1.0) == pytest.approx(0.5 * LINEWIDTH_M, rel=1e-12)
+    assert dither.corrected(75.0, 8e-9) == pytest.approx(75.0 - 0.5 * 8.0 / 20.0, rel=1e-12)
+    assert dither.corrected(75.0, -100e-9) == pytest.approx(75.0 + 0.15 * 152.0 / 20.0, rel=1e-12)
+
+
+def test_light_is_steady_within_four_percent_and_four_pairs_at_most_are_skipped() -> None:
+    steady = SteadyLight()
+    assert [steady.believes(total) for total in (100.0, 104.0, 100.0, 104.1)] == [True, True, True, False]
+    jumping = [steady.believes(total) for total in (1.0, 2.0, 1.0, 2.0, 1.0)]
+    assert jumping == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(("away", "has_top"), [(1.9, True), (-1.9, True), (2.1, False), (-2.1, False)])
+def test_a_top_is_looked_for_no_farther_than_two_ranges_away(away: float, has_top: bool) -> None:
+    drive = np.linspace(-0.5, 0.5, 5)  # the reciprocal is a parabola: nothing but its place decides
+    levels = 1.0 / (1.0 + (drive - away) ** 2)
+    if has_top:
+        assert Peak.through(drive, levels).centre_v == pytest.approx(away)
+    else:
+        with pytest.raises(AnalysisRefused, match="no top"):
+            Peak.through(drive, levels)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "has_top"),
+    [((0.0, 0.0, 1.0), False), ((0.0, 1.0, 1.0), False), ((1.0, 4.0, 5.0), True), ((1.0, 0.0, 0.0), False)],
+)
+def test_the_edges_of_what_has_a_top(
+    coefficients: tuple[float, ...], has_top: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flat, straight, at the very end of the reach, and infinitely high."""
+    monkeypatch.setattr(np, "polyfit", lambda *_, **__: coefficients)
+    if has_top:
+        assert Peak.through([0.0, 0.5, 1.0], [1.0, 1.0, 1.0]) == Peak(-1.5, 1.0, 1.0)
+    else:
+        with pytest.raises(AnalysisRefused, match="no top"):
+            Peak.through([0.0, 0.5, 1.0], [1.0, 1.0, 1.0])
+
+
+def test_a_peak_higher_than_any_is_none() -> None:
+    drive = np.array([-1.0, -0.5, 0.5, 1.0])
+    with pytest.raises(AnalysisRefused, match="no top"):
+        Peak.through(drive, 1.0 / (drive**2 - 0.1))
+
+
+def test_points_count_by_the_square_of_their_light() -> None:
+    drive, levels = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), np.array([0.2, 0.65, 1.0, 0.55, 0.35])
+    rows = np.vander(drive, 3) * levels[:, None] ** 2
+    curvature, slope, level = np.linalg.lstsq(rows, levels, rcond=None)[0]  # levels^2 times 1 / levels
+    peak = Peak.through(drive, levels)
+    assert peak.centre_v == pytest.approx(-0.5 * slope / curvature)
+    assert 1.0 / peak.top_v == pytest.approx(level - slope**2 / (4.0 * curvature))

@@ -68,7 +68,7 @@ def test_the_wrong_sign_never_settles_on_the_wanted_point(opened: OpenTable, loo
     loop, sensor = loops.homodyne[0], opened.table.sensors[0]
     setpoint_v, gain = held_gain(opened, 0)
     loop.servo.hold()
-    assert abs(phase_error_rad(sensor, 1)) < 0.3
+    assert abs(phase_error_rad(sensor, 1)) < 0.5  # it drifts while the servo is asked
     loop.servo.close_loop(setpoint_v, -gain)
     for _ in range(20):
         opened.station.clock.sleep(0.5)

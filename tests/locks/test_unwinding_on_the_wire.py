@@ -6,12 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ideal_table import open_table, phase_error_rad, station_at
 
 from labctl.locks.loops import build_loops, build_supervisor
-from labctl.locks.unwinding import RangeOfFringes
 from labctl.simulation.disturbances import Disturber, wanted
 
 RAD_PER_S = 0.8
@@ -67,22 +64,3 @@ def test_while_data_are_taken_a_hop_waits_as_long_as_it_can() -> None:
             outputs.append(opened.table.sensors[1].servo.output_volts())
     assert 0.9 * limit_v < max(map(abs, outputs)) < limit_v
     opened.station.close()
-
-
-@given(
-    st.floats(2.0, 5.0) | st.floats(-5.0, -2.0),
-    st.floats(-0.05, 0.05),
-    st.floats(-4.5, 4.5),
-    st.integers(-3, 3),
-)
-def test_fringes_away_is_whole_turns_of_phase(rad_per_v: float, bow: float, output_v: float, fringes: int) -> None:
-    fringe = RangeOfFringes(rad_per_v, bow)
-    away_v = fringe.away(output_v, fringes)
-    if not math.isnan(away_v):
-        turned = fringe.phase_rad(away_v) - fringe.phase_rad(output_v)
-        assert turned == pytest.approx(2.0 * math.pi * fringes, abs=1e-6)
-    middle_v = fringe.nearest_to_middle(output_v)
-    assert abs(middle_v) <= abs(output_v) + 1e-12
-    whole = (fringe.phase_rad(middle_v) - fringe.phase_rad(output_v)) / (2.0 * math.pi)
-    assert whole == pytest.approx(round(whole), abs=1e-6)
-    assert fringe.centred(output_v, abs(output_v)) == output_v

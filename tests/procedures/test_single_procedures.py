@@ -300,3 +300,14 @@ def test_leases_come_back_after_a_failure(table: LockedTable) -> None:
         table.run(LockHomodyne, sensor=1)
     mirror.tilt_rad = aligned_rad
     assert leases.holders() == {}
+
+
+def test_a_seed_that_is_hardly_amplified_is_no_lock() -> None:
+    shipped = station_at(1)
+    assert shipped.light is not None
+    opened = open_table(
+        shipped.model_copy(update={"light": shipped.light.model_copy(update={"seed_gain_expected": 40.0})})
+    )
+    with pytest.raises(LockError, match=r"not about 40 times\. Check oven temperature and pump power"):
+        LockedTable(opened, Bench.of(opened.station, MemoryRecord())).run(LockSource)
+    opened.station.close()

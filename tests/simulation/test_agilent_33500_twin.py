@@ -85,7 +85,7 @@ def test_the_real_driver() -> None:
     assert generator.channels[2].output is False
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=40)

@@ -188,7 +188,7 @@ def test_couplings(bench: Bench) -> None:
 # ---- anything on the wire -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     bench = Bench()
@@ -214,7 +214,7 @@ DELT FIX OFF BPOW BDEN ON 2 TRACE2 TRACE2,-90,-91
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(_COMMANDS.split()), st.sampled_from(_VALUES.split()), st.floats(0, 3)), max_size=12

@@ -252,7 +252,7 @@ def test_ratings_depend_on_the_model() -> None:
     assert value_of(Table(device_type=1092).tell("?VL07EE01")[10:]) == pytest.approx(1.2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=10))
 def test_survives_any_bytes(chunks: list[bytes]) -> None:
     table = Table()
@@ -272,7 +272,7 @@ words = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(commands, digits | words), min_size=1, max_size=12))
 def test_survives_any_sound_frames(payloads: list[tuple[str, str]]) -> None:
     table = Table()

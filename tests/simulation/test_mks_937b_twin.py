@@ -90,7 +90,7 @@ def test_nobody_answers_at_another_address_and_the_next_question_is_in_step() ->
     assert controller.unit == Unit.Torr
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=40)

@@ -238,7 +238,7 @@ ARGUMENTS = st.sampled_from(
 
 
 @given(st.lists(st.tuples(COMMANDS, ARGUMENTS, st.floats(0, 1e-2)), max_size=25))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_survives_any_commands(commands: list[tuple[str, str, float]]) -> None:
     bench = Bench()
     place(bench, 1, 1024)

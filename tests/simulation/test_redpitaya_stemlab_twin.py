@@ -282,7 +282,7 @@ def test_slow_inputs_have_twelve_bits_and_a_step_of_noise(bench: Bench) -> None:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_survives_any_bytes(chunks: list[bytes]) -> None:
     bench = Bench()
     for chunk in chunks:
@@ -311,7 +311,7 @@ ARGUMENTS = st.sampled_from(
 
 
 @given(st.lists(st.tuples(HEADERS, ARGUMENTS, st.floats(0, 1e-3)), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_survives_any_commands(commands: list[tuple[str, str, float]]) -> None:
     bench = Bench()
     for header, argument, pause in commands:

@@ -277,7 +277,7 @@ def test_continuous_sweeping_averages_over_ten(bench: FsvBench) -> None:
 # ---- anything on the wire -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     bench = FsvBench()
@@ -302,7 +302,7 @@ PERC LIST VIEW BLAN ON OFF 2 TRACE2
 """
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(_COMMANDS.split()), st.sampled_from(_VALUES.split()), st.floats(0, 3)), max_size=12

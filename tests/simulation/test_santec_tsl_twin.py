@@ -120,7 +120,7 @@ def test_the_driver_comes_back_into_step_after_silence_without_chained_questions
     assert heard == [b"*IDN?\r", b":WAVelength?\r"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=40)

@@ -330,7 +330,7 @@ def test_numbers_survive_their_spelling(value: float, unit: str) -> None:
     assert read_number(f"{value!r} {unit}", HERTZ) == value * HERTZ[unit]
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     bench = Bench(SteppedTime())
@@ -370,7 +370,7 @@ def test_what_followed_a_wait_does_not_wait_for_what_came_after_it() -> None:
     assert ask(bench, "*IDN?") == "MAKER,MODEL,1,1.0\n"
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(_WORDS), max_size=30))
 def test_any_words_are_survived(words: list[str]) -> None:
     bench = Bench(SteppedTime())

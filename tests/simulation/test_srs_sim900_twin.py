@@ -189,7 +189,7 @@ FRAGMENTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.binary(max_size=40), FRAGMENTS), max_size=12))
 def test_any_bytes_are_survived(chunks: list[bytes]) -> None:
     bench = Bench(3)

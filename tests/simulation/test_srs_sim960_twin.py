@@ -203,7 +203,7 @@ def test_refused_setting_changes_nothing(module: Module) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
-@settings(max_examples=300)
+@settings(max_examples=50)
 def test_any_bytes_are_survived(chunks: list[bytes]) -> None:
     module = Module()
     for chunk in chunks:

@@ -155,7 +155,7 @@ def test_a_reply_takes_milliseconds(bench: Bench) -> None:
     assert bench.twin.take() == b"0GV64\r\n"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.one_of(

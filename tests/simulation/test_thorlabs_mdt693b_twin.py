@@ -242,7 +242,7 @@ COMMANDS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(
     st.sampled_from(["1.06", "1.10"]),
     st.sampled_from(["MDT693B", "MDT694B"]),

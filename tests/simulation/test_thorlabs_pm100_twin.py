@@ -81,7 +81,7 @@ def test_without_a_head_it_does_not_open() -> None:
         MeterBench(None).driver()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([b"SENS:CORR:WAV ", b"MEAS:POW?\n", b"\n", b"nan\n"]), max_size=8)
 )

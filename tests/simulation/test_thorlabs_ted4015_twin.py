@@ -280,7 +280,7 @@ def test_auto_tuning_ends_early(bench: Bench, message: str, cable: bool, state: 
 # ---- anything on the wire -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_any_bytes_are_survived(pieces: list[bytes]) -> None:
     bench = Bench()
@@ -302,7 +302,7 @@ _VALUES = """
 """
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(_COMMANDS.split()), st.sampled_from(_VALUES.split()), st.booleans(), st.booleans()),

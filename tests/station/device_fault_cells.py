@@ -105,7 +105,9 @@ def trace_in_time(station: Station) -> Any:
 
 def reset_oven(station: Station) -> None:
     oven: Any = station.driver("oven")
+    oven.gate_with(None)  # a person does it, at the controller
     oven.reset()
+    oven.gate_with(station.gate)
     station.clock.sleep(3.0)
     oven.initialise()
 

@@ -78,7 +78,9 @@ def mend(kind: FaultKind, station: Station) -> None:
     if kind is FaultKind.OPEN_SENSOR:
         assert type(error_of(oven_without_errors, station)) is Refused, "the error outlives its cause"
         oven = station.driver("oven")
+        oven.gate_with(None)  # a person does it, at the controller
         oven.reset()
+        oven.gate_with(station.gate)
         station.clock.sleep(3.0)
         oven.initialise()
 

@@ -171,6 +171,7 @@ def test_an_output_that_moved_a_moment_ago_is_not_taken_from_its_slow_monitor(be
 def test_a_shutter_whose_board_was_switched_off_and_on_is_driven_again(bench: Bench) -> None:
     bench.station.shutters["pump"].open()
     driver = bench.station.driver("scan")
+    driver.gate_with(None)  # as if the board had woken up so
     driver.write("DIG:PIN:DIR IN,DIO2_P")
     assert bench.station.make_safe() == []
     assert not bench.table.shutters["pump"]
@@ -238,6 +239,7 @@ def test_a_reply_that_is_lost_once_leaves_no_loop_closed(bench: Bench, monkeypat
 def test_a_module_that_refuses_is_told_again_and_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     in_use(bench)
     module = bench.station.servos["lo3"]._module  # type: ignore[union-attr]
+    bench.station.driver("servos").gate_with(None)  # which knows no such command
     module.write("NONSENSE")  # an error of somebody's earlier command is none of ours
     assert bench.station.make_safe() == []
     assert bench.servo("lo3").output_volts() == 0.0
@@ -250,6 +252,7 @@ def test_a_module_that_refuses_is_told_again_and_named(bench: Bench, monkeypatch
 
 def test_a_set_point_that_an_amplifier_refuses_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     in_use(bench)
+    bench.station.driver("piezo_b").gate_with(None)  # as if somebody else had set it
     bench.station.driver("piezo_b").write("xmin=60.000")
     bench.station.driver("piezo_b").read()
     (problem,) = bench.station.make_safe()
@@ -333,6 +336,7 @@ def test_the_channel_of_an_amplifier_keeps_to_its_own_range(bench: Bench) -> Non
     piezo = bench.station.piezos["cavity1"]
     channel = piezo._channel
     assert isinstance(channel, PiezoChannel)
+    bench.station.driver("piezo_c").gate_with(None)  # which refuses it before
     with pytest.raises(Refused), piezo.amplifier.transaction():
         piezo.amplifier.write("xvoltage=151")
         piezo.told_taken()

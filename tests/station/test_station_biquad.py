@@ -150,6 +150,12 @@ def test_what_does_not_integrate_says_so() -> None:
     assert not Biquad(1.0, 0.0, 0.0, 0.9, 0.0).integrates
 
 
+@pytest.mark.parametrize(("beside_one", "integrates"), [(0.9e-12, True), (1.1e-12, False)])
+def test_a_pole_is_at_one_within_the_twelfth_digit(beside_one: float, integrates: bool) -> None:
+    for pole in (1.0 - beside_one, 1.0 + beside_one):
+        assert Biquad(1.0, 0.0, 0.0, pole, 0.0).integrates == integrates
+
+
 # ---- the same answer as the formulae --------------------------------------------------------------------------------
 
 

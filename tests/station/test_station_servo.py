@@ -39,6 +39,19 @@ def test_the_two_gains_give_the_wanted_one_as_the_module_holds_them(exponent: fl
 
 
 @pytest.mark.parametrize(
+    ("gain", "pair"),
+    [
+        (SMALLEST_GAIN, (PROPORTIONAL_GAIN.lowest, INTEGRAL_GAIN.lowest)),
+        (0.1 * INTEGRAL_GAIN.highest, (0.1, INTEGRAL_GAIN.highest)),
+        (LARGEST_GAIN, (PROPORTIONAL_GAIN.highest, INTEGRAL_GAIN.highest)),
+    ],
+)
+def test_the_ends_of_the_scales_are_used(gain: float, pair: tuple[float, float]) -> None:
+    assert split_gain(gain) == pair
+    assert split_gain(-gain) == (-pair[0], pair[1])
+
+
+@pytest.mark.parametrize(
     "gain", [0.0, 0.9 * SMALLEST_GAIN, -0.9 * SMALLEST_GAIN, 1.1 * LARGEST_GAIN, math.inf, -math.inf, math.nan]
 )
 def test_a_gain_that_no_pair_gives_is_refused(gain: float) -> None:
@@ -172,6 +185,7 @@ def test_a_step_that_the_module_refuses_spoils_the_sweep(bench: Bench, monkeypat
     servo = bench.station.servos["lo1"]
     servo.set_output(0.0)
     module = servo._module
+    bench.station.driver("servos").gate_with(None)  # which would not let it out
     monkeypatch.setattr(module, "put_out_unchecked", lambda volts: module.write("MOUT 99"))
     with pytest.raises(Refused, match=r"lo1: a step of the sweep was refused \(.*\) after 'MOUT'"):
         servo.sweep(np.array([0.0, 0.1]), lambda: 0.0)

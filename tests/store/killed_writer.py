@@ -24,6 +24,7 @@ from store_samples import POINTS, manifest, result, trace
 
 from labctl.store import netcdf
 from labctl.store.records import EventRecord, RunState, StepRecord, StepState
+from labctl.store.recover import recover
 from labctl.store.writer import RunWriter
 
 GROUPS = 2
@@ -50,7 +51,7 @@ FUSE = Fuse()
 
 
 def run(runs: Path, acknowledged: Path) -> None:
-    """One small run from the first file to the last."""
+    """A run that is stopped, gone on with, cut off, recovered, gone on with again and complete."""
     writer = RunWriter.create(runs, manifest())
     with acknowledged.open("ab", buffering=0) as notes:
         for group in range(GROUPS):
@@ -59,8 +60,17 @@ def run(runs: Path, acknowledged: Path) -> None:
                 notes.write(f"{identity}\n".encode())
             writer.add_event(EventRecord(float(group), "info", "test", f"group {group}"))
             writer.step(StepRecord(f"group{group}", "test", StepState.DONE))
-    writer.add_result(result())
-    writer.finish(RunState.COMPLETE, "done", "all")
+        writer.add_result(result())
+        writer.finish(RunState.STOPPED, "done", "all")
+        writer = RunWriter.reopen(writer.path)
+        writer._connection.execute("PRAGMA wal_autocheckpoint = 4")  # folds the log into run.db at every commit
+        traces = [trace(values=np.full(POINTS, GROUPS + index / 10)) for index in range(TRACES_IN_A_GROUP)]
+        for identity in writer.add_traces(traces):
+            notes.write(f"{identity}\n".encode())
+        writer.close()  # as when it is killed; what closes it may be killed too
+        recover(writer.path)
+        writer = RunWriter.reopen(writer.path)
+        writer.finish(RunState.COMPLETE, "done", "all")
 
 
 def hook_sqlite(scratch: Path) -> bool:
@@ -148,9 +158,12 @@ def run_in_child(folder: Path, fatal: int | None) -> bool:
 
 
 def chosen(calls: list[str], most: int) -> list[int]:
-    """Just before and just after every rename, where a file of the run appears, and the rest spread over the run."""
+    """Just before or just after every rename, where a file of the run appears, and the rest spread over the run."""
     renames = [number for number, name in enumerate(calls, start=1) if name == "replace"]
-    turning_points = {*renames, *(number + 1 for number in renames)}
+    both = most >= 3 * len(renames)
+    turning_points = {
+        number + side for place, number in enumerate(renames) for side in (0, 1) if both or side == place % 2
+    }
     spread = np.linspace(1, len(calls), max(0, min(most, len(calls)) - len(turning_points)))
     return sorted(turning_points | {round(point) for point in spread})
 

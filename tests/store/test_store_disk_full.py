@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,14 +14,21 @@ import numpy as np
 import pytest
 from store_samples import manifest, result, trace
 
-from labctl.errors import StoreError
+from labctl.errors import StoreError, StoreFull
 from labctl.store.catalogue import Catalogue
+from labctl.store.failures import store_error
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState, StepRecord, StepState
 from labctl.store.recover import recover
 from labctl.store.writer import RunWriter
 
 DISK_SIZE = "1m"
+
+
+def _sqlite_error(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("something")
+    error.sqlite_errorcode = code
+    return error
 
 
 @pytest.fixture
@@ -54,7 +63,7 @@ def add_until_refused(writer: RunWriter) -> int:
     for number in range(10_000):
         try:
             writer.add_trace(trace(values=np.full((8, 101), float(number))))
-        except StoreError as error:
+        except StoreFull as error:
             assert str(writer.path) in str(error)
             assert "disk is full" in str(error)
             assert "Free space" in str(error)
@@ -105,7 +114,7 @@ def test_a_run_goes_on_when_space_is_freed(small_disk: Path) -> None:
 def test_a_full_disk_refuses_a_new_run_and_keeps_its_id_free(small_disk: Path) -> None:
     ballast = fill(small_disk)
     runs = small_disk / "runs"
-    with pytest.raises(StoreError, match=r"runs.*disk is full.*Free space"):
+    with pytest.raises(StoreFull, match=r"runs.*disk is full.*Free space"):
         RunWriter.create(runs, manifest())
     ballast.unlink()
     RunWriter.create(runs, manifest()).close()
@@ -133,3 +142,25 @@ def test_a_limit_on_the_size_of_files(runs: Path) -> None:
     assert reader.traces()
     assert reader.results() == {}
     assert recover(writer.path).end is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (OSError(errno.ENOSPC, "no space"), True),
+        (OSError(errno.EDQUOT, "quota"), True),
+        (OSError(errno.EACCES, "denied"), False),
+        (_sqlite_error(sqlite3.SQLITE_FULL), True),
+        (_sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8), False),
+        (_sqlite_error(sqlite3.SQLITE_CORRUPT), False),
+    ],
+)
+def test_no_room_is_an_error_of_its_own(tmp_path: Path, error: Exception, is_full: bool) -> None:
+    assert isinstance(store_error("write", tmp_path, error), StoreFull) is is_full
+
+
+def test_a_disk_that_refuses_to_write_and_has_nothing_left_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labctl.store.failures.free_bytes", lambda folder: 100.0)
+    assert isinstance(store_error("write", tmp_path, _sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)), StoreFull)

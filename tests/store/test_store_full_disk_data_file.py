@@ -19,7 +19,7 @@ from labctl.store.netcdf import write_netcdf
 from labctl.store.records import EventRecord
 
 WRITTEN, REFUSED, SOMETHING_ELSE = 0, 3, 4
-STEP_BYTES = 3001  # not a multiple of anything that HDF5 writes
+STEP_BYTES = 9001  # not a multiple of anything that HDF5 writes
 
 
 def write(path: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from store_samples import manifest, trace
 
 from labctl.errors import StoreError
+from labctl.station.oslock import LockAnswer
 from labctl.store import hold as hold_module
 from labctl.store.hold import LOCK_FILE, Hold, reading, run_is_alive
-from labctl.store.oslock import LockAnswer
 from labctl.store.owner import Owner, Purpose
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState

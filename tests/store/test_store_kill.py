@@ -1,6 +1,6 @@
 """A kill placed inside a write loses nothing that was acknowledged, and never passes for a good ending.
 
-16 of the about 300 kill points are tried by default; LABCTL_TEST_KILL_POINTS=1000 tries them all.
+About 30 of the about 900 kill points are tried by default; LABCTL_TEST_KILL_POINTS=1000 tries them all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from killed_writer import TRACES_IN_A_GROUP
+from killed_writer import GROUPS, TRACES_IN_A_GROUP
 from store_samples import POINTS, manifest
 
 from labctl.errors import StoreError
@@ -24,6 +24,7 @@ from labctl.store.catalogue import Catalogue
 from labctl.store.reader import CRASH_REASON, RunReader
 from labctl.store.records import RunState
 from labctl.store.recover import recover
+from labctl.store.verify import verify
 from labctl.store.writer import RunWriter
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
@@ -47,10 +48,17 @@ class Killed:
     def was_closed(self) -> bool:
         return (self.runs / "night" / "end.json").exists()
 
+    @property
+    def state(self) -> RunState:
+        """How it was closed last; crashed where it was not."""
+        file = self.runs / "night" / "end.json"
+        return RunState(json.loads(file.read_text())["state"]) if self.was_closed else RunState.CRASHED
+
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> list[Killed]:
-    folder = tmp_path_factory.mktemp("killed")
+def killed(in_memory: Path) -> list[Killed]:
+    folder = in_memory / "killed"
+    folder.mkdir()
     root = str(SCRIPT.parents[2])
     subprocess.run(
         [sys.executable, str(SCRIPT), str(folder), str(MOST_POINTS)],
@@ -76,7 +84,9 @@ def test_kills_fall_into_every_part_of_a_run(killed: list[Killed]) -> None:
     assert any(not case.acknowledged for case in killed)
     assert any(case.acknowledged and not case.was_closed for case in killed)
     assert any((case.runs / "night" / "data.nc").exists() and not case.was_closed for case in killed)
-    assert any(case.was_closed for case in killed)
+    assert {case.state for case in killed} == {RunState.STOPPED, RunState.CRASHED, RunState.COMPLETE}
+    assert any(case.was_closed and case.state is RunState.CRASHED for case in killed)
+    assert any(len(case.acknowledged) == (GROUPS + 1) * TRACES_IN_A_GROUP for case in killed)
 
 
 def test_every_acknowledged_trace_survives_and_recovery_works(killed: list[Killed]) -> None:
@@ -88,8 +98,7 @@ def test_every_acknowledged_trace_survives_and_recovery_works(killed: list[Kille
         path = case.runs / "night"
         before = _contents(path)
         reader = RunReader(path)
-        was_closed = case.was_closed
-        expected = RunState.COMPLETE if was_closed else RunState.CRASHED
+        expected = case.state
         assert reader.state is expected
         assert Catalogue(case.runs).list()[0].state is expected
         _check_traces(reader, case)
@@ -97,7 +106,8 @@ def test_every_acknowledged_trace_survives_and_recovery_works(killed: list[Kille
 
         recovered = recover(path)
         assert recovered.state is expected
-        assert recovered.reason == ("done" if was_closed else CRASH_REASON)
+        assert recovered.reason == (CRASH_REASON if expected is RunState.CRASHED else "done")
+        assert verify(path).faults == []
         assert Catalogue(case.runs).find("last") == path
         _check_traces(recovered, case)
         _check_data_file(path / "data.nc", len(recovered.traces()), with_xarray=number % 4 == 0)

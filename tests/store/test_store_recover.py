@@ -20,6 +20,7 @@ from labctl.store.catalogue import Catalogue
 from labctl.store.reader import RunReader
 from labctl.store.records import RunState, StepRecord, StepState
 from labctl.store.recover import recover
+from labctl.store.trace_rows import enter_digests
 from labctl.store.writer import RunWriter
 
 
@@ -102,11 +103,12 @@ def test_a_damaged_trace_costs_only_itself(crashed: Path) -> None:
         (crashed / name).unlink()
     with closing(sqlite3.connect(crashed / "run.db")) as connection, connection:
         connection.execute(
-            "INSERT INTO traces SELECT 2, 'joint.shot', step, axis_name, axis_unit, values_unit, "
-            "conventions, valid, invalid_reason, started_at, ended_at, axis_id, dtype, shape, data FROM traces"
+            "INSERT INTO traces SELECT 2, 'joint.shot', step, axis_name, axis_unit, values_unit, conventions, valid, "
+            "invalid_reason, started_at, ended_at, axis_id, dtype, shape, digest, data FROM traces"
         )
+        enter_digests(connection)
         connection.execute("UPDATE traces SET shape = '[1000000000000]' WHERE id = 1")
-    with pytest.raises(StoreError, match=r"joint\.signal.*1000000000000"):
+    with pytest.raises(StoreError, match=r"joint\.signal.*is not what was written"):
         RunReader(crashed).trace("joint.signal")
     reader = recover(crashed)
     assert reader.end is not None
@@ -160,7 +162,7 @@ def test_a_lost_database_is_said_and_the_folder_closed(crashed: Path, damage: st
 def test_a_newer_schema_is_refused_in_one_sentence(writer: RunWriter) -> None:
     writer._connection.execute("PRAGMA user_version = 99")
     reader = RunReader(writer.path)
-    with pytest.raises(StoreError, match=r"has schema 99; this labctl reads up to 1\. Update labctl\.$"):
+    with pytest.raises(StoreError, match=r"has schema 99; this labctl reads up to 2\. Update labctl\.$"):
         reader.traces()
     writer.close()
     with pytest.raises(StoreError, match="has schema 99"):

@@ -15,7 +15,7 @@ from labctl.store.recover import recover
 from labctl.store.rows import LOCKS
 from labctl.store.writer import RunWriter
 
-CLOSING = ("end.json", "results.json", "data.nc")
+CLOSING = ("end.json", "results.json", "data.nc", "checksums.sha256")
 
 
 def begun(runs: Path) -> RunWriter:

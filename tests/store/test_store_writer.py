@@ -136,6 +136,7 @@ def test_finish_leaves_a_closed_folder(writer: RunWriter) -> None:
         "37 of 50 averages",
     )
     assert sorted(file.name for file in writer.path.iterdir()) == [
+        "checksums.sha256",
         "data.nc",
         "end.json",
         "manifest.json",
@@ -296,7 +297,7 @@ def test_a_failure_inside_a_transaction_leaves_nothing_and_the_writer_usable(
     writer: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("labctl.store.rows._axis_row", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("labctl.store.trace_rows._axis_row", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             writer.add_traces([trace(), trace()])
     writer.add_trace(trace())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from labctl.simulation.instruments.newport_8742_errors import ErrorQueue, Fault
 from labctl.simulation.instruments.step_train import StepTrain
-from labctl.simulation.ports import MirrorPort
+from labctl.simulation.ports import CountedMoves, MirrorPort
 
 INT32 = (-(2**31), 2**31 - 1)
 FASTEST_STEPS_PER_S = 2000
@@ -200,6 +200,9 @@ class PicomotorUnit:
 
     def _start(self, axis: Axis, train: StepTrain) -> None:
         self._moving, self._train, self._sent = axis, train, 0
+        mirror: object = axis.mirror
+        if isinstance(mirror, CountedMoves):
+            mirror.begin_move()
 
     def _refuse_in_motion(self, axis: Axis | None = None) -> None:
         if self._train is not None or self._advanced_to < self._checking_until:

@@ -51,9 +51,10 @@ def piezo_to_rest(piezo: BoundPiezo, slew_v_per_s: float, clock: Clock, *, exter
     The amplifier is held to the end. Raises what it raises, and `LimitError` where 0 V is outside the limits.
     """
     with piezo.amplifier.transaction():
+        first = 1 if piezo.set_point_is_known else 0  # a start that was measured is put out itself, see `ramp_to`
         start_v = piezo.start_to_rest(AT_REST_V, external_is_known=external_is_known)
         steps = max(1, math.ceil(abs(start_v - AT_REST_V) / (slew_v_per_s * RAMP_STEP_S)))
-        for left in range(steps - 1, 0, -1):
+        for left in range(steps - first, 0, -1):
             sent_at = clock.now()
             piezo.send_step(AT_REST_V + (start_v - AT_REST_V) * left / steps)
             yield Reply(PIEZO_REPLY_S, alone=True)

@@ -10,8 +10,8 @@ from drivers.redpitaya.stemlab import RedPitaya
 from drivers.thorlabs.mdt693b import PiezoChannel
 from labctl.configuration.instrument_kinds import SLOW_OUTPUT_V
 from labctl.errors import BadReply
-from labctl.station.bindings.piezo import BoundPiezo
-from labctl.station.clock import Clock
+from labctl.station.bindings.piezo import RAMP_STEP_S, BoundPiezo
+from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
 from labctl.station.roles import PowerMeter
@@ -140,6 +140,7 @@ class SteeredPiezo(BoundPiezo):
         """Rest at `volts`; what the servo adds stays, and does not change meanwhile."""
         with self._lock:
             self._ramping = True
+        wait_out(self._clock, RAMP_STEP_S)  # the slew of the servo's last step is over then
         try:
             super().ramp_to(volts + self._steering_v)
         finally:

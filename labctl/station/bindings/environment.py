@@ -22,8 +22,11 @@ class BoundOven:
     """The `TemperatureController` role on one channel of a Meerstetter controller; the target lives in RAM, never in
     flash."""
 
-    def __init__(self, driver: MeerstetterTEC, channel: int, temperature: Limit, ramp: Limit) -> None:
+    def __init__(
+        self, driver: MeerstetterTEC, channel: int, temperature: Limit, ramp: Limit, way: RightOfWay | None = None
+    ) -> None:
         self._driver = driver
+        self._way = way or RightOfWay()
         self._channel = driver.channels[channel]
         self._temperature = temperature
         self._ramp = ramp
@@ -31,10 +34,11 @@ class BoundOven:
     def set_target(self, target_c: float, ramp_k_per_s: float) -> None:
         """Regulate to `target_c`, getting there at `ramp_k_per_s`.
 
-        Raises `LimitError`.
+        Raises `LimitError`, and `InterlockOpen` or `Stopped` while nothing may be moved.
         """
         self._temperature.check(target_c)
         self._ramp.check(ramp_k_per_s)
+        self._way.begin()
         self._channel.lower_temperature_limit_c = self._temperature.low - 5.0
         self._channel.upper_temperature_limit_c = self._temperature.high + 5.0
         self._channel.coarse_ramp_k_per_s = ramp_k_per_s
@@ -59,8 +63,17 @@ class BoundPicomotor:
     """The `Picomotor` role: two axes of one mirror, a bounded number of steps a move, waiting for the end of the
     motion."""
 
-    def __init__(self, name: str, pitch: PicomotorAxis, yaw: PicomotorAxis, most_steps: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        pitch: PicomotorAxis,
+        yaw: PicomotorAxis,
+        most_steps: int,
+        clock: Clock,
+        way: RightOfWay | None = None,
+    ) -> None:
         self.name = name
+        self._way = way or RightOfWay()
         self._axes = {"pitch": pitch, "yaw": yaw}
         self._limit = Limit(f"{name} steps", -most_steps, most_steps, "steps", "[mirror_limits] steps_per_move")
         self._clock = clock
@@ -71,6 +84,7 @@ class BoundPicomotor:
         Raises `LimitError` before, `BadReply` if the motion never ends.
         """
         self._limit.check(steps)
+        self._way.begin()
         motor = self._axes[axis]
         motor.move_by(steps)
         for _ in range(MOTION_POLLS):

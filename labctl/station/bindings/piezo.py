@@ -48,6 +48,11 @@ class BoundPiezo:
         """Return what was last asked for, in V; None when nobody knows."""
         return self._channel.commanded_voltage
 
+    @property
+    def set_point_is_known(self) -> bool:
+        """Return whether the channel was told a set point that it took, by this program."""
+        return self._channel.commanded_voltage is not None
+
     def missing_v(self) -> float:
         """Return measured output less what it should be, in V, good to a volt or two; 0 where nothing was asked for."""
         commanded = self._channel.commanded_voltage
@@ -63,14 +68,16 @@ class BoundPiezo:
         """Go to `volts` in steps.
 
         The set point cannot be read back, so an unknown start is taken from the measured output, less what the
-        servo adds to it. Where that says that the piezo is there already it is told so in one step: the same set point
-        again moves nothing, and a loop that holds goes on holding.
+        servo adds to it, and is put out first, for a measurement is only good to a volt. Where it says that the piezo
+        is there already it is told so in one step: the same set point again moves nothing, and a loop that holds goes
+        on holding.
         """
         self._limit.check(volts)
         begun = self._way.begin()
+        is_known = self.set_point_is_known
         start = self._start_towards(volts, self._external_v)
         steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
-        for value in np.linspace(start, volts, steps + 1)[1:]:
+        for value in np.linspace(start, volts, steps + 1)[1 if is_known or start == volts else 0 :]:
             self._put_out(float(value), begun)
             wait_out(self._clock, RAMP_STEP_S)
 
@@ -81,6 +88,7 @@ class BoundPiezo:
             start = min(max(measured, self._limit.low), self._limit.high)
             if abs(start - volts) < MEASURED_WITHIN_V:
                 start = volts
+            self._channel.take_for_set_point(start)
         return float(start)
 
     def _put_out(self, volts: float, begun: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from drivers.thorlabs.ted4015 import ThorlabsTED4015
 from labctl.station.clock import Clock, Registration
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 
 STEP_S: Final = 1.0
 
@@ -19,8 +20,16 @@ class BoundRampedOven:
     others use the clock. If this process ends, the target stays where the ramp had got to.
     """
 
-    def __init__(self, driver: ThorlabsTED4015, temperature: Limit, ramp: Limit, clock: Clock) -> None:
+    def __init__(
+        self,
+        driver: ThorlabsTED4015,
+        temperature: Limit,
+        ramp: Limit,
+        clock: Clock,
+        way: RightOfWay | None = None,
+    ) -> None:
         self._driver = driver
+        self._way = way or RightOfWay()
         self._temperature = temperature
         self._ramp = ramp
         self._clock = clock
@@ -29,10 +38,12 @@ class BoundRampedOven:
     def set_target(self, target_c: float, ramp_k_per_s: float) -> None:
         """Regulate to `target_c`, getting there at `ramp_k_per_s`.
 
-        Raises `LimitError` before anything is sent, `Refused` where the output does not come on.
+        Raises `LimitError` before anything is sent, and `InterlockOpen` or `Stopped` while nothing may be moved;
+        `Refused` where the output does not come on.
         """
         self._temperature.check(target_c)
         self._ramp.check(ramp_k_per_s)
+        self._way.begin()
         with self._driver.transaction():
             self.stop_ramp()
             is_on = self._driver.output_enabled

@@ -7,6 +7,7 @@ from typing import Final
 from drivers.errors import InstrumentError
 from drivers.keysight.trueform_33500 import WaveformOutput
 from labctl.station.limits import Limit
+from labctl.station.right_of_way import RightOfWay
 
 LOAD_OHM: Final = 50.0
 RELATIVE_STEP: Final = 1e-3  # amplitudes are kept with four digits
@@ -20,8 +21,11 @@ class BoundTone:
     The generator believes in a load of 50 ohm, amplitudes in Vpp, and no offset; all is read back.
     """
 
-    def __init__(self, name: str, output: WaveformOutput, frequency: Limit, amplitude: Limit) -> None:
+    def __init__(
+        self, name: str, output: WaveformOutput, frequency: Limit, amplitude: Limit, way: RightOfWay | None = None
+    ) -> None:
         self.name = name
+        self._way = way or RightOfWay()
         self._output = output
         self._frequency = frequency
         self._amplitude = amplitude
@@ -58,8 +62,9 @@ class BoundTone:
         """Put the tone out: a pure sine without offset, whatever was set at the front panel besides.
 
         Raises `LimitError`, and switches nothing, where frequency or amplitude as somebody left them are outside the
-        limits.
+        limits; `InterlockOpen` or `Stopped` while nothing may be moved.
         """
+        self._way.begin()
         output = self._output
         with output.parent.transaction():
             frequency_hz = self._frequency.check(self.frequency_hz())

@@ -1,0 +1,49 @@
+"""Piezos: their range, and how fast they may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from drivers.base import Driver
+from drivers.thorlabs.mdt693b import PiezoChannel as PiezoOutput
+from labctl.configuration.station_file import Piezo, PiezoChannel, StationFile
+from labctl.station.bindings.piezo import RAMP_STEP_S
+from labctl.station.gate import Rule, Rules, Slew
+from labctl.station.limits import Limit
+
+SENT_STEP_V: Final = 1e-3  # what an MDT69x is told
+
+
+def piezo_rules(file: StationFile, drivers: Mapping[str, Driver], servo_at_piezo_v: Callable[[str], float]) -> Rules:
+    """Return the rules of all piezos; see `output_rules`."""
+    limits = file.piezo_limits
+    if limits is None:
+        return
+    key = "[piezo_limits] {0}"
+    slew = Slew(limits.slew, limits.slew * RAMP_STEP_S, SENT_STEP_V, limits.fastest_to_safe, "V", key.format("slew"))
+    for name, entry in wired_piezos(file):
+        limit = Limit(f"piezo {name}", limits.minimum, limits.maximum, "V", key.format("minimum and maximum"))
+        present_v = _set_point_v(name, drivers, entry, servo_at_piezo_v)
+        yield (entry.instrument, f"{entry.channel}.voltage"), Rule(limit, slew, present=present_v)
+
+
+def wired_piezos(file: StationFile) -> Iterator[tuple[str, PiezoChannel | Piezo]]:
+    """Return the piezo of each loop, and those that no loop drives."""
+    yield from ((name, loop.piezo) for name, loop in file.loops.items())
+    yield from file.piezos.items()
+
+
+def _set_point_v(
+    name: str, drivers: Mapping[str, Driver], entry: PiezoChannel | Piezo, servo_at_piezo_v: Callable[[str], float]
+) -> Callable[[], float]:
+    """Return how a set point is found, which cannot be read back: the measured output less what a servo adds."""
+
+    def present_v() -> float:
+        amplifier: Any = drivers[entry.instrument]
+        channel: PiezoOutput = amplifier.channels[entry.channel]
+        if channel.set_point_found is not None:
+            return channel.set_point_found
+        return float(channel.measured_voltage) - servo_at_piezo_v(name)
+
+    return present_v

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labctl.configuration.recipe_file import Budgets, Pause, Step
+from labctl.configuration.stated_limits import changed_limits
 from labctl.configuration.station_file import SimulatedBackend, StationFile
 from labctl.errors import StoreError
 from labctl.station.bring_up import Link, link_to, open_station
@@ -43,7 +44,7 @@ from procedures.overnight import (
 )
 from procedures.pausing import Room
 from procedures.preflight import doubts, require_room
-from procedures.resuming import KEPT, take_up
+from procedures.resuming import KEPT, station_of, take_up
 from procedures.step_queue import StepQueue
 from procedures.telling import run_told, table_told
 from procedures.told_record import RecordListener, ToldRecord
@@ -216,6 +217,7 @@ def run_on(
         expected_s = _expected_s(queue, bench)
         listener.night_began(writer.path, station, expected_s)
         if plan.resume is None:
+            _tell_changed_limits(plan, bench, writer.run_id)
             _warn(queue, bench, listener)
         if attendant is not None:
             has_begun = True
@@ -262,6 +264,17 @@ def _take_over(plan: Plan, queue: StepQueue, record: Journal) -> None:
         step = result.source.removesuffix(EARLIER)
         if step in plan.fresh:
             record.add_result(replace(result, source=f"{step}{EARLIER}"))
+
+
+def _tell_changed_limits(plan: Plan, bench: Bench, run_id: str) -> None:
+    """Enter into the record which limits are not those of the last run on this table."""
+    earlier = last_runs(plan.runs, plan.station.station.name, plan.station.backend.kind)
+    before = next((reader.manifest for reader in earlier if reader.run_id != run_id), None)
+    with suppress(StoreError):  # a file that this version cannot read has no limits to compare
+        if before is not None:
+            for sentence in changed_limits(station_of(before), plan.station):
+                text = f"{sentence} (Run {before.run_id}.)"
+                bench.record.add_event(EventRecord(bench.clock.now(), "warning", "limits", text))
 
 
 def _warn(queue: StepQueue, bench: Bench, listener: NightListener) -> None:

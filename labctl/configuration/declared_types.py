@@ -5,13 +5,13 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
 
 _CALLED = {str: "text", int: "a whole number", float: "a number", bool: "a truth value", type(None): "nothing"}
 _LONGEST_SHOWN = 40
+_KNOWN: dict[type[Any], dict[str, Any]] = {}  # to evaluate the hints of a class takes long
 
 
 def as_declared(record: Record) -> Record:
@@ -19,17 +19,17 @@ def as_declared(record: Record) -> Record:
 
     A whole number passes for a number. Raises `TypeError` that names the first field that holds something else.
     """
-    kind: type[Any] = type(record)
-    for name, hint in _hints(kind).items():
+    for name, hint in _hints(type(record)).items():
         value = getattr(record, name)
         if not _fits(value, hint):
             raise TypeError(f"{name} is {_named(value)}, not {_wanted(hint)}")
     return record
 
 
-@cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind)
+    if kind not in _KNOWN:
+        _KNOWN[kind] = get_type_hints(kind)
+    return _KNOWN[kind]
 
 
 def _fits(value: Any, hint: Any) -> bool:

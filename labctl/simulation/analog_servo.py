@@ -45,6 +45,8 @@ class AnalogServo:
     ) -> None:
         self.settings = ServoSettings()
         self.output_track = OutputTrack("V")
+        self.open_tracks = (OutputTrack("V"), OutputTrack("V"))  # of an open loop: what is above 0 V, and what is below
+        self.opening_track = OutputTrack("V")  # by how much the output jumped as the loop was opened
         self._actuator = actuator
         self._moved = moved
         self._shape: LoopShape | None = None  # of the present settings, once somebody needs it
@@ -88,6 +90,7 @@ class AnalogServo:
         if settings != self.settings:
             self._shape = None
             self._swing_v = 0.0
+        was_closed, before_v = self.settings.closed, self._output_v
         self.settings = settings
         self._tracked_slope = 0.0
         if not settings.closed:
@@ -95,7 +98,17 @@ class AnalogServo:
             self._swing_v = 0.0
         self._output_v = self._clamped(self._output_v)
         self.output_track.at(self._output_v)
+        self._track_open_loop(was_closed, before_v)
         self._moved(self._output_v)
+
+    def _track_open_loop(self, was_closed: bool, before_v: float) -> None:
+        """Note what somebody told an open loop; what a closed one does by itself is no change of theirs."""
+        for track, sign in zip(self.open_tracks, (1.0, -1.0), strict=True):
+            if was_closed or self.settings.closed:
+                track.begin_anew()
+            track.at(max(0.0, sign * self._output_v))
+        if was_closed and not self.settings.closed:
+            self.opening_track.seen(self._output_v - before_v)
 
     def conditions(self) -> ServoConditions:
         """Return what is the case now."""

@@ -16,15 +16,19 @@ OVEN_STEP_S: Final = 1.0  # the same for the ramp of an oven
 DAC_STEPS_V: Final = 2.0 * 150.0 / 2**16  # of a piezo amplifier: where a step begins and where it ends
 READ_BACK_V: Final = ADC_OFFSET_V + ADC_GAIN_ERROR * HIGHEST_V  # a ramp may begin where that says that it is
 SERVO_STEP_V: Final = 1e-3
+SERVO_V_PER_S: Final = 20.0  # of an open loop, whose output may take a step of SERVO_FREE_V at once
+SERVO_FREE_V: Final = 0.5
+MONITOR_ERROR_V: Final = 5e-3  # a ramp begins where the monitor of the module says that it is
 CRYSTAL_NOISE_K: Final = 10e-3  # of the sensor that it is regulated by, over days
 RELATIVE: Final = 1e-3  # of amplitudes and powers, which instruments keep with four digits
+ANGLE_DEG: Final = 0.2  # how well a mount finds an angle
 AMBIENT_C: Final = (20.0, 30.0)  # where an oven may be that nobody regulated yet
 
 
 def excesses(record: Mapping[str, Output], station: StationFile) -> list[str]:
     """Return one sentence for each limit of the station file that a true output went beyond; none for a good night."""
     found = [*_piezos(record, station), *_servos(record, station), *_oven(record, station), *_laser(record, station)]
-    return [*found, *_tones(record, station), *_mirrors(record, station)]
+    return [*found, *_tones(record, station), *_mirrors(record, station), *_rotators(record, station)]
 
 
 def _piezos(record: Mapping[str, Output], station: StationFile) -> Iterator[str]:
@@ -52,6 +56,32 @@ def _servos(record: Mapping[str, Output], station: StationFile) -> Iterator[str]
     for name, loop in station.servo_loops.items():
         limit, key = loop.output_limit, f"[loops.{name}] output_limit"
         yield from _range(record, f"servo.{name}.output", -limit, limit, SERVO_STEP_V, key)
+        yield from _open_servo(record, name, _free_to_rest_v(station))
+
+
+def servo_v_per_s_to_rest(station: StationFile) -> float:
+    """Return how fast an open loop may go to 0 V, in V/s: its steps follow each other as ever, and move the piezo
+    behind it no further than a ramp to rest does in one."""
+    return SERVO_V_PER_S * _free_to_rest_v(station) / SERVO_FREE_V
+
+
+def _free_to_rest_v(station: StationFile) -> float:
+    limits = station.piezo_limits
+    return SERVO_FREE_V if limits is None else max(SERVO_FREE_V, limits.fastest_to_safe * AT_ONCE_S / limits.servo_gain)
+
+
+def _open_servo(record: Mapping[str, Output], name: str, free_to_rest_v: float) -> Iterator[str]:
+    for side in ("above", "below"):
+        of = f"servo.{name}.open_{side}"
+        if (output := record.get(of)) is None:
+            continue
+        slack = MONITOR_ERROR_V + SERVO_STEP_V
+        yield from _speed(of, output, SERVO_FREE_V + slack, "the steps of an open loop")
+        if output.excess_to_rest > free_to_rest_v + slack:
+            yield (
+                f"{of} came to rest faster than {output.rate_to_rest:g} V/s: it was {output.excess_to_rest:.4g} V "
+                f"ahead of that, {free_to_rest_v:.4g} V are allowed ({output.excess_to_rest_at:.2f} s)."
+            )
 
 
 def _oven(record: Mapping[str, Output], station: StationFile) -> Iterator[str]:
@@ -90,6 +120,12 @@ def _mirrors(record: Mapping[str, Output], station: StationFile) -> Iterator[str
     for name in station.mirrors:
         for axis in ("pitch", "yaw"):
             yield from _range(record, f"mirror.{name}.{axis}", -most, most, 0.0, "[mirror_limits] steps_per_move")
+
+
+def _rotators(record: Mapping[str, Output], station: StationFile) -> Iterator[str]:
+    for name, rotator in station.rotators.items():
+        key = f"[rotators.{name}] maximum_deg"
+        yield from _range(record, f"rotator.{name}.angle", 0.0, rotator.maximum_deg, ANGLE_DEG, key)
 
 
 def _range(record: Mapping[str, Output], name: str, low: float, high: float, slack: float, key: str) -> Iterator[str]:

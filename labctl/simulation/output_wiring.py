@@ -8,6 +8,7 @@ from labctl.configuration.servos import AnalogServo as AnalogServoEntry
 from labctl.configuration.servos import SlowOutput, SoftwareServo
 from labctl.configuration.station_file import StationFile
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.output_limits import SERVO_V_PER_S, servo_v_per_s_to_rest
 from labctl.simulation.output_record import OutputTrack
 from labctl.simulation.piezo import PiezoChannel
 from labctl.simulation.surroundings import WavePlate
@@ -24,6 +25,8 @@ def follow_outputs(
     """Let the record of the table follow everything that drives it. Piezos, servos and plates by their names.
 
     piezo.NAME.setting is what the amplifier was told, piezo.NAME.voltage what is on the piezo, with the servo's part.
+    servo.NAME.open_above and open_below are the magnitude of the output of an open loop on either side of 0 V,
+    servo.NAME.opening by how much it jumped when the loop was opened.
     """
     _follow_piezos(station, table, piezos)
     _follow_servos(station, table, servos)
@@ -57,7 +60,14 @@ def _follow_servos(station: StationFile, table: SimulatedTable, servos: Mapping[
         instrument = entry.instrument if isinstance(entry, AnalogServoEntry) else None
         if isinstance(entry, SoftwareServo) and isinstance(entry.output, SlowOutput):
             instrument = entry.output.instrument
-        table.outputs.add(f"servo.{name}.output", servos[name].output_track, instrument=instrument)
+        servo = servos[name]
+        table.outputs.add(f"servo.{name}.output", servo.output_track, instrument=instrument)
+        table.outputs.add(f"servo.{name}.opening", servo.opening_track)
+        if isinstance(entry, AnalogServoEntry):
+            rate, to_rest = SERVO_V_PER_S, servo_v_per_s_to_rest(station)
+            for side, track in zip(("above", "below"), servo.open_tracks, strict=True):
+                name_of_side = f"servo.{name}.open_{side}"
+                table.outputs.add(name_of_side, track, rate=rate, rate_to_rest=to_rest, instrument=instrument)
 
 
 def _follow_oven(station: StationFile, table: SimulatedTable) -> None:

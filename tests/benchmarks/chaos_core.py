@@ -42,6 +42,7 @@ def let_the_clock_jump(told: Path) -> None:
 
 def write_outputs_down(told: Path) -> None:
     """Append each output that goes further or faster than before, as one line of JSON with its name."""
+    from labctl.simulation import server
     from labctl.simulation.simulation import Simulation
     from labctl.station import bring_up
 
@@ -61,7 +62,7 @@ def write_outputs_down(told: Path) -> None:
         simulation.outputs.watch = write
         return simulation
 
-    vars(bring_up)["simulate"] = watched
+    vars(bring_up)["simulate"] = vars(server)["simulate"] = watched
 
 
 def main() -> None:

@@ -24,12 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos_causes import explained
 from chaos_plan import SHORT_NIGHT, WHOLE_NIGHT, ChaosPlan, drawn_plan
 from kill_nights import FEWEST_SIGMAS_APART, NOT_MEASURED, OnDisk, files_of_a_short_night
 
@@ -40,18 +41,23 @@ from labctl.errors import LabError
 from labctl.simulation.output_limits import excesses
 from labctl.simulation.output_record import Output
 from labctl.store.reader import RunReader
-from labctl.store.records import RunState, StepState
+from labctl.store.records import RunState, StepRecord, StepState
 from procedures.catalogue import known_procedures
 
 CORE = Path(__file__).with_name("chaos_core.py")
 TABLE_SEED = 7  # of the table, the same in all nights: results can be compared
 LONGEST_NIGHT_S = 900.0  # of wall time, a process
+LOOK_S = 0.1  # of wall time, between two looks at how far a night is
+USER_TICKS, SYSTEM_TICKS = 11, 12  # fields of /proc/PID/stat behind the name
 SMALL_DISK_MB = 700  # a night asks for 570 MB before it begins; memory is taken only while it is full
 FIRST_PORT = 5200
 SCREEN_AT = 0.1  # share of a quiet night after which a screen is attached
 SCREEN_LIVES = 0.3
 DEFECT = 70
-DISK_WORDS = frozenset({"disk", "full", "space", "room"})
+DISK_WORDS = frozenset({"disk", "full", "full:", "disk:"})
+ENDED = (RunState.COMPLETE, RunState.FAILED, RunState.STOPPED)
+AFTER_THE_END = "after the end"
+REPORT = "report.html"
 UNNOTICED = ("corrupt", "late")  # kinds that may change a number without anybody's fault
 RUN_FILES = "2*/manifest.json"
 
@@ -72,7 +78,7 @@ class Night:
 
 @dataclass(frozen=True)
 class Ground:
-    """What all nights share: station and recipe, and a quiet night with the wall time in s that it took."""
+    """What all nights share: station and recipe, and a quiet night with the CPU time in s that it took."""
 
     station: Path
     recipe: Path
@@ -80,36 +86,70 @@ class Ground:
     folder: Path
     quiet: OnDisk
     quiet_s: float
-    pace: float  # how much slower a night is beside others
 
 
 class Core:
     """The processes of one night, one after another."""
 
-    def __init__(self, folder: Path, runs: Path, arguments: Sequence[str]) -> None:
-        self._folder, self._runs, self._arguments = folder, runs, list(arguments)
+    def __init__(
+        self, folder: Path, runs: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder, self.runs, self._arguments = folder, runs, list(arguments)
+        self._environment = {**os.environ, **(environment or {})}
         self._count = 0
+        self._spent_s: dict[int, float] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.jump = folder / "jump"
 
     def start(self) -> None:
         """Start the night, or go on with it where it has a run."""
         run = self.run()
-        what = self._arguments if run is None else ["--resume", str(run), *self._arguments[-self._shared() :]]
+        what = self._arguments if run is None else ["--resume", str(run), self._arguments[-1]]
         self._count += 1
         outputs, said = self._folder / f"outputs{self._count}.jsonl", self._folder / f"said{self._count}.txt"
         command = [sys.executable, str(CORE), str(outputs), str(self.jump), "overnight", *what]
         with said.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-
-    def _shared(self) -> int:
-        """Return how many of the last arguments are those of a resumed night too."""
-        return 1 if "--no-bus" not in self._arguments else 2
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=self._environment)
 
     def run(self) -> Path | None:
         """Return the folder of the run, once there is one."""
-        found = sorted(self._runs.glob(RUN_FILES))
+        found = sorted(self.runs.glob(RUN_FILES))
         return found[0].parent if found else None
+
+    def spent_s(self) -> float:
+        """Return the CPU time that all processes of the night took: how far it is, however busy the machine is."""
+        if self.process is not None:
+            with suppress(OSError, IndexError):
+                fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+                ticks = int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])
+                self._spent_s[self._count] = ticks / os.sysconf("SC_CLK_TCK")
+        return sum(self._spent_s.values())
+
+    def ended_before_spending(self, cpu_s: float) -> bool:
+        """Wait until the night has taken so much CPU time, and return whether it ended before."""
+        began = time.monotonic()
+        while self.spent_s() < cpu_s:
+            if self.ended(LOOK_S) or time.monotonic() - began > LONGEST_NIGHT_S:
+                return True
+        return False
+
+    def ended(self, within_s: float) -> bool:
+        """Wait for the end of the process, and return whether it has come."""
+        assert self.process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, within_s))
+        return self.process.poll() is not None
+
+    def end(self) -> None:
+        """Kill the process where it has not ended."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def ended_before(self) -> bool:
+        """Return whether the run has its end, whatever becomes of the process."""
+        run = self.run()
+        return run is not None and RunReader(run).end is not None
 
     def said(self) -> str:
         """Return what all processes printed."""
@@ -160,6 +200,7 @@ def night_of(plan: ChaosPlan, ground: Ground) -> Night:
     began = time.monotonic()
     night = Night(plan)
     folder = ground.folder / f"night{plan.seed}"
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     station = ground.station.with_name(f"night{plan.seed}.toml")  # beside the file that it extends
     text = ground.station.read_text(encoding="utf-8") + plan.backend_text()
@@ -168,18 +209,16 @@ def night_of(plan: ChaosPlan, ground: Ground) -> Night:
     station.write_text(text, encoding="utf-8")
     with disk_for(plan, folder) as runs:
         arguments = [str(station), "--recipe", str(ground.recipe), "--seed", str(TABLE_SEED), "--runs", str(runs)]
-        arguments += ["--no-report"] if plan.screen else ["--no-bus", "--no-report"]
+        arguments += ["--bus" if plan.screen else "--no-bus"]
         core = Core(folder, runs, arguments)
         acknowledged: list[OnDisk] = []
         try:
             _live(plan, ground, core, runs, night, acknowledged)
-            _judge(night, core, ground, acknowledged)
+            judge(night, core, ground.file, ground.recipe, acknowledged, ground.quiet)
         except (LabError, OSError, subprocess.SubprocessError) as error:
             night.wrong.append(f"{type(error).__name__}: {error}")
         finally:
-            if core.process is not None and core.process.poll() is None:
-                core.process.kill()
-                core.process.wait()
+            core.end()
     night.wall_s = time.monotonic() - began
     return night
 
@@ -197,10 +236,13 @@ def _live(plan: ChaosPlan, ground: Ground, core: Core, runs: Path, night: Night,
         night.kills.append("before the run" if found is None else found.running or "between steps")
         if found is not None:
             acknowledged.append(found)
-        if run is None or RunReader(run).end is None:
-            core.start()
+        if core.ended_before():
+            night.kills[-1] = AFTER_THE_END
+            return
+        (runs / "filler").unlink(missing_ok=True)  # who goes on with it makes room first
+        core.start()
 
-    unit_s = ground.quiet_s * ground.pace
+    unit_s = ground.quiet_s
     moments: list[tuple[float, Callable[[], object]]] = [(share * unit_s, kill) for share in plan.kills]
     if plan.clock_jump is not None:
         at, seconds = plan.clock_jump
@@ -211,28 +253,25 @@ def _live(plan: ChaosPlan, ground: Ground, core: Core, runs: Path, night: Night,
         moments.append(((at + lasting) * unit_s, lambda: (runs / "filler").unlink(missing_ok=True)))
     if plan.screen:
         moments.append((SCREEN_AT * unit_s, lambda: screens.append(_screen(plan))))
-        moments.append(((SCREEN_AT + SCREEN_LIVES) * unit_s, lambda: [screen.kill() for screen in screens]))
-    began = time.monotonic()
+        moments.append(((SCREEN_AT + SCREEN_LIVES) * unit_s, lambda: end_all(screens)))
     core.start()
     try:
         for at, happen in sorted(moments, key=lambda one: one[0]):
-            if _ended(core, began + at - time.monotonic()):
+            if core.ended_before_spending(at):
                 break
             happen()
         (runs / "filler").unlink(missing_ok=True)
-        if not _ended(core, LONGEST_NIGHT_S):
+        if not core.ended(LONGEST_NIGHT_S):
             night.wrong.append(f"it did not end within {LONGEST_NIGHT_S:g} s of wall time")
     finally:
-        for screen in screens:
-            screen.kill()
-            screen.wait()
+        end_all(screens)
 
 
-def _ended(core: Core, within_s: float) -> bool:
-    assert core.process is not None
-    with suppress(subprocess.TimeoutExpired):
-        core.process.wait(max(0.0, within_s))
-    return core.process.poll() is not None
+def end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Kill processes, and wait until they are gone."""
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def _screen(plan: ChaosPlan) -> subprocess.Popen[bytes]:
@@ -248,9 +287,13 @@ def _screen(plan: ChaosPlan) -> subprocess.Popen[bytes]:
 # ---- judging --------------------------------------------------------------------------------------------------------
 
 
-def _judge(night: Night, core: Core, ground: Ground, acknowledged: Sequence[OnDisk]) -> None:
+def judge(
+    night: Night, core: Core, file: StationFile, recipe: Path, acknowledged: Sequence[OnDisk], quiet: OnDisk | None
+) -> None:
+    """Note all that is wrong with a night; its results are compared with those of a quiet one, if given."""
+    needed = needed_steps(recipe, file)
     for record in core.outputs():
-        night.wrong += excesses(record, ground.file)
+        night.wrong += excesses(record, file)
     said, run = core.said(), core.run()
     assert core.process is not None
     status = core.process.returncode
@@ -264,28 +307,53 @@ def _judge(night: Night, core: Core, ground: Ground, acknowledged: Sequence[OnDi
     night.state, night.reason = str(reader.state), reader.reason
     after = OnDisk.of(run)
     night.wrong += lost(acknowledged, after)
-    if reader.state is RunState.COMPLETE:
-        night.wrong += [] if status == 0 else [f"it is complete and ended with {status}"]
-        night.wrong += undone(reader, ground)
-        if not night.plan.changes_results:
-            _compare(night, after, ground.quiet)
-    elif reader.state in (RunState.FAILED, RunState.STOPPED):
-        failed = [step.reason for step in reader.steps() if step.state in (StepState.FAILED, StepState.STOPPED)]
-        night.wrong += truthful(night.plan, " ".join([night.reason, *failed]))
-        night.wrong += [] if status else ["it is not complete and ended with 0"]
-    else:
+    if reader.state not in ENDED:
         night.wrong.append(f"it has no end: {reader.state}; it said {' '.join(said.split())[-300:]}")
+        return
+    is_complete = reader.state is RunState.COMPLETE
+    if AFTER_THE_END not in night.kills:
+        if (status == 0) is not is_complete:
+            night.wrong.append(f"it is {reader.state} and ended with {status}")
+        if not (run / REPORT).is_file() and night.plan.disk_full is None:
+            night.wrong.append("it has no report")
+    if is_complete:
+        night.wrong += undone(reader, needed)
+        if quiet is not None and not night.plan.changes_results:
+            _compare(night, after, quiet)
+    else:
+        night.wrong += truthful(night.plan, night.reason)
+        night.wrong += unexplained(night.plan, reader.steps(), needed, bool(night.kills))
 
 
 def truthful(plan: ChaosPlan, reason: str) -> list[str]:
     """Return what is wrong with the reason for an end that is not complete: it names nothing that was done to the
     night."""
-    words = plan.words | (DISK_WORDS if plan.disk_full is not None else frozenset())
     if not reason.strip():
         return ["it ended without a reason"]
-    if any(word.lower() in reason.lower() for word in words):
+    if explained(plan.causes, reason) or _is_about_the_disk(plan, reason):
         return []
     return [f"its reason names nothing that was done to it: {reason[:300]}"]
+
+
+def unexplained(plan: ChaosPlan, steps: Sequence[StepRecord], needed: Sequence[str], was_killed: bool) -> list[str]:
+    """Return the steps that a night needs, that failed, and whose reason names nothing that had begun by then.
+
+    The table of a resumed night is another one, whose faults come again: there the moment says nothing.
+    """
+    last = {step.name: step for step in steps}
+    found = []
+    for step in last.values():
+        if step.name not in needed or step.state is not StepState.FAILED:
+            continue
+        reason = f"{step.name}: {step.reason}"
+        at_s = None if was_killed else step.ended_at
+        if not explained(plan.causes, reason, at_s) and not _is_about_the_disk(plan, reason):
+            found.append(f"a step failed for nothing that was done to it: {reason[:300]}")
+    return found
+
+
+def _is_about_the_disk(plan: ChaosPlan, reason: str) -> bool:
+    return plan.disk_full is not None and any(word in reason.lower().split() for word in DISK_WORDS)
 
 
 def lost(acknowledged: Sequence[OnDisk], after: OnDisk) -> list[str]:
@@ -299,12 +367,16 @@ def lost(acknowledged: Sequence[OnDisk], after: OnDisk) -> list[str]:
     return found
 
 
-def undone(reader: RunReader, ground: Ground) -> list[str]:
-    """Return the steps without which a night is not complete, and which are not done."""
-    recipe = load_recipe(ground.recipe, known_procedures())
+def needed_steps(recipe: Path, file: StationFile) -> list[str]:
+    """Return the names of the steps without which a night is not complete."""
+    steps = load_recipe(recipe, known_procedures()).expand(file.station.sensors)
+    return [step.name for step in steps if not step.is_optional]
+
+
+def undone(reader: RunReader, needed: Sequence[str]) -> list[str]:
+    """Return what a night that says complete has not done."""
     done = {step.name for step in reader.steps() if step.state is StepState.DONE}
-    missing = [step.name for step in recipe.expand(ground.file.station.sensors) if not step.is_optional]
-    missing = [name for name in missing if name not in done]
+    missing = [name for name in needed if name not in done]
     return [f"it says complete without {', '.join(missing)}"] if missing else []
 
 
@@ -326,33 +398,35 @@ def _compare(night: Night, after: OnDisk, quiet: OnDisk) -> None:
 # ---- all nights -----------------------------------------------------------------------------------------------------
 
 
-def prepared(folder: Path, sensors: int, jobs: int, short: bool = False) -> Ground:
+def prepared(folder: Path, sensors: int, short: bool = False) -> Ground:
     """Make the files and run a quiet night."""
-    if short:
-        station, recipe = files_of_a_short_night(folder / "files", sensors)
+    station, recipe = folder / "files" / "simulated.toml", folder / "files" / "overnight.toml"
+    if station.is_file():
+        pass  # kept from before, with its quiet night
+    elif short:
+        files_of_a_short_night(folder / "files", sensors)
     else:
         copy_templates(folder / "files", sensors)
-        station, recipe = folder / "files" / "simulated.toml", folder / "files" / "overnight.toml"
-    own = folder / "files" / "own"
-    own.mkdir()
-    began = time.monotonic()
-    core = Core(own, folder / "quiet", [str(station), "--recipe", str(recipe), "--seed", str(TABLE_SEED)])
-    core._arguments += ["--runs", str(folder / "quiet"), "--no-bus", "--no-report"]
-    core.start()
-    assert core.process is not None
-    core.process.wait(LONGEST_NIGHT_S)
-    quiet_s = time.monotonic() - began
+    own, took = folder / "files" / "own", folder / "files" / "quiet_cpu_s"
+    own.mkdir(exist_ok=True)
+    arguments = [str(station), "--recipe", str(recipe), "--seed", str(TABLE_SEED)]
+    core = Core(own, folder / "quiet", [*arguments, "--runs", str(folder / "quiet"), "--no-bus"])
+    if not took.is_file():
+        core.start()
+        core.ended_before_spending(math.inf)
+        took.write_text(str(core.spent_s()), encoding="ascii")
+    quiet_s = float(took.read_text(encoding="ascii"))
     run, file = core.run(), load_station(station)
     if run is None or RunReader(run).state is not RunState.COMPLETE:
         raise SystemExit(f"The quiet night is not complete: {core.said()[-1000:]}")
     if found := [text for record in core.outputs() for text in excesses(record, file)]:
         raise SystemExit("The quiet night: " + " ".join(found))
-    return Ground(station, recipe, file, folder, OnDisk.of(run), quiet_s, jobs**0.5)
+    return Ground(station, recipe, file, folder, OnDisk.of(run), quiet_s)
 
 
 def table(nights: Sequence[Night], quiet_s: float) -> str:
     """Return what came of it: a line for each night, what was wrong, and a sum."""
-    lines = [f"A quiet night takes {quiet_s:.1f} s.", ""]
+    lines = [f"A quiet night takes {quiet_s:.1f} s of CPU time.", ""]
     for night in nights:
         told = f"chi2/n {night.chi2 / night.numbers:.2f} of {night.numbers}" if night.numbers else night.reason[:120]
         lines.append(f"{night.plan.seed:4d} {night.state:9s} {night.wall_s:5.0f} s  {night.plan}")
@@ -368,21 +442,38 @@ def table(nights: Sequence[Night], quiet_s: float) -> str:
     return "\n".join(lines)
 
 
+def _served_nights(seeds: Sequence[int], folder: Path) -> int:
+    from chaos_served import served_night
+
+    nights = []
+    for seed in seeds:
+        shutil.rmtree(folder / f"served{seed}", ignore_errors=True)
+        nights.append(served_night(seed, folder / f"served{seed}"))
+        print(f"{seed}: {nights[-1].state}, {nights[-1].wall_s:.0f} s, {nights[-1].wrong or 'well'}", file=sys.stderr)  # noqa: T201
+    print(table(nights, 0.0))  # noqa: T201
+    return 1 if any(night.wrong for night in nights) else 0
+
+
 def main() -> int:
     """Live through them; 1 where anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of the first night; the others follow")
+    parser.add_argument("--seeds", type=int, nargs="+", help="these nights in place of --nights and --seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--sensors", type=int, default=2)
-    parser.add_argument("--keep", type=Path, help="where the nights are kept; they are deleted without")
+    parser.add_argument("--keep", type=Path, help="where they are kept, with the quiet night for others")
+    parser.add_argument("--served", type=int, default=0, help="only so many short ones, on a table of another process")
     parser.add_argument("--short", action="store_true", help="nights of few averages that do not warm up: to try it")
     parser.add_argument("--plans", action="store_true", help="only print what would happen")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-nights-") as made:
         folder = Path(made) if asked.keep is None else asked.keep.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        seeds = range(asked.seed, asked.seed + asked.nights)
+        if asked.served:
+            return _served_nights(range(asked.seed, asked.seed + asked.served), folder)
+        seeds = asked.seeds or range(asked.seed, asked.seed + asked.nights)
+        shutil.rmtree(folder / "plan", ignore_errors=True)
         copy_templates(folder / "plan", asked.sensors)
         file = load_station(folder / "plan" / "simulated.toml")
         span = SHORT_NIGHT if asked.short else WHOLE_NIGHT
@@ -390,7 +481,7 @@ def main() -> int:
         if asked.plans:
             print("\n".join(f"{plan.seed:4d} {plan}" for plan in plans))  # noqa: T201
             return 0
-        ground = prepared(folder, asked.sensors, asked.jobs, asked.short)
+        ground = prepared(folder, asked.sensors, asked.short)
 
         def one(plan: ChaosPlan) -> Night:
             night = night_of(plan, ground)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from chaos_causes import Cause, cause_of_disturbance, cause_of_fault
 
 from labctl.configuration.fault_kinds import FaultKind, kinds_of
 from labctl.configuration.instrument_faults import channels_in_use
@@ -59,7 +60,7 @@ class InjectedFault:
 
 @dataclass(frozen=True)
 class ChaosPlan:
-    """All that one night suffers. Moments are shares of the wall time that a quiet night takes; a jump is in s."""
+    """All that one night suffers. Moments are shares of the CPU time that a quiet night takes; a jump is in s."""
 
     seed: int
     faults: tuple[InjectedFault, ...] = ()
@@ -68,7 +69,7 @@ class ChaosPlan:
     clock_jump: tuple[float, float] | None = None
     disk_full: tuple[float, float] | None = None  # when, and for how long
     screen: bool = False
-    words: frozenset[str] = field(default_factory=frozenset)
+    causes: tuple[Cause, ...] = ()
 
     @property
     def changes_results(self) -> bool:
@@ -96,19 +97,26 @@ def drawn_plan(seed: int, station: StationFile, span: tuple[float, float] = WHOL
     faults = [_fault(rng, station, span) for _ in range(rng.randint(0, MOST_FAULTS))]
     if rng.random() < MISSING_SHARE:
         faults = [InjectedFault(rng.choice(sorted(station.instruments)), FaultKind.MISSING, None, 0.0, None)]
-    disturbances = rng.sample(DISTURBANCES, rng.randint(0, MOST_DISTURBANCES))
+    shapes = rng.sample(DISTURBANCES, rng.randint(0, MOST_DISTURBANCES))
     kills = sorted(rng.uniform(0.05, 1.0) for _ in range(rng.randint(0, MOST_KILLS)))
     jump = (rng.uniform(0.1, 0.9), rng.choice((-1, 1)) * rng.uniform(HOUR_S, LONGEST_JUMP_S))
     full = (rng.uniform(0.3, 0.8), rng.uniform(0.05, 0.3))
+    moments = [_moment(rng, span) for _ in shapes]
+    disturbances = tuple(shape.format(at=at) for shape, at in zip(shapes, moments, strict=True))
+    causes = [cause_of_fault(one.instrument, one.kind, one.channel, one.after_s, station) for one in faults]
+    causes += [
+        cause_of_disturbance(text.split('"')[1], at if "after" in text else 0.0, station)
+        for text, at in zip(disturbances, moments, strict=True)
+    ]
     return ChaosPlan(
         seed,
         tuple(faults),
-        tuple(text.format(at=_moment(rng, span)) for text in disturbances),
+        disturbances,
         tuple(kills),
         jump if rng.random() < CLOCK_SHARE else None,
         full if rng.random() < DISK_SHARE else None,
         rng.random() < SCREEN_SHARE,
-        words_of(faults, disturbances, station),
+        tuple(causes),
     )
 
 
@@ -133,20 +141,3 @@ def _fault(rng: random.Random, station: StationFile, span: tuple[float, float]) 
 
 def _log_uniform(rng: random.Random, low: float, high: float) -> float:
     return float(low * (high / low) ** rng.random())
-
-
-def words_of(faults: Sequence[InjectedFault], disturbances: Sequence[str], station: StationFile) -> frozenset[str]:
-    """Return names of which a truthful reason for a bad end has at least one: instruments with a fault, what hangs on
-    them, and, where the table was disturbed or a lock lost its light, its loops."""
-    words = {fault.instrument for fault in faults}
-    words |= {str(station.instruments[name].address) for name in words}
-    loops = set(station.loops)
-    for name, loop in station.loops.items():
-        servo = getattr(loop.servo, "instrument", "")
-        if {servo, loop.piezo.instrument} & words:
-            words.add(name)
-    for table in (station.tones, station.rotators, station.monitors, station.shutters, station.gauges, station.mirrors):
-        words |= {name for name, entry in table.items() if entry.instrument in words}
-    if disturbances or words & (loops | {"scan", "monitors", "digitizer", "oven", "servos"}):
-        words |= loops | {"lock", "light", "fringe", "threshold", "squeez", "visibility", "sensor"}
-    return frozenset(words)

@@ -117,6 +117,10 @@ def mutants_of(target: Target, source: str) -> list[Mutant]:
     return [m for m in found if m.within(source, target.functions)] if target.functions else found
 
 
+class NoBaseline(Exception):
+    """The tests fail by themselves: no mutant can be told by them."""
+
+
 class Fate(StrEnum):
     """What became of a mutant."""
 
@@ -263,11 +267,11 @@ class Outcome:
 
 
 def outcome_of(target: Target, trees: Sequence[Path], declared: Sequence[Declared]) -> Outcome:
-    """Run all mutants of one target. Raises SystemExit where its tests fail without any."""
+    """Run all mutants of one target. Raises `NoBaseline` where its tests fail without any."""
     source = (trees[0] / target.module).read_text(encoding="utf-8")
     began = time.monotonic()
     if Running.begin(trees[0], target.tests, LONGEST_S).wait() is not Fate.SURVIVED:
-        raise SystemExit(f"{' '.join(target.tests)}: fails, or is not there, without any mutant.")
+        raise NoBaseline(f"{' '.join(target.tests)}: fails, or is not there, without any mutant.")
     most_s = max(LEAST_S, TIMES_BASELINE * (time.monotonic() - began))
     known = {(entry.was, entry.becomes): entry for entry in declared if entry.file == target.module}
     found = {mutant: (mutant.was(source), mutant.becomes(source)) for mutant in mutants_of(target, source)}
@@ -294,7 +298,12 @@ def main() -> int:
         trees = make_trees(Path(folder), asked.jobs)
         for target in targets:
             began = time.monotonic()
-            outcome = outcome_of(target, trees, declared)
+            try:
+                outcome = outcome_of(target, trees, declared)
+            except NoBaseline as error:
+                print(f"{target.module}: {error}", flush=True)  # noqa: T201
+                diffs.append(str(error))
+                continue
             print(f"{outcome.line()} ({time.monotonic() - began:.0f} s)", flush=True)  # noqa: T201
             for diff in outcome.survivors():
                 print(diff, flush=True)  # noqa: T201

@@ -2,8 +2,10 @@
 
 One process, as a core that nobody leaves: a simulated table is warmed and locked, then supervised for a week as fast as
 it goes, with knocks and losses, the core on its bus, and a spectrum of the sum to a run every hour. After every hour of
-lab time: resident memory, open file handles, threads, objects of Python; and of every periodic task how late it began
-(lab time) and how long it took (wall time).
+lab time: resident memory, open file handles, threads, objects of Python; and of every periodic task how late each run
+began, in lab time: beyond one period after the run before it began, so that a run that takes long counts as well; and
+how long it took (wall time). For `locks` a run is one look at every supervised loop. While the table is brought up,
+acquisitions have the line of time for up to seconds; that is printed and nothing is asked of it.
 
 Asked: less than 20 MB more resident memory than after two hours, no more handles and threads than then, and of every
 task the 99.9th percentile of lateness and of duration below its period. Ends with 1 where that is not so.
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +42,7 @@ from labctl.core.core import Core
 from labctl.core.serving import _Quiet, on_the_bus
 from labctl.locks.states import LockState
 from labctl.simulation.output_limits import excesses
-from labctl.station.clock import Registration, SimulatedClock, _next_due
+from labctl.station.clock import Registration, SimulatedClock
 from labctl.store.records import RunState
 from procedures.catalogue import known_procedures
 from procedures.night import Plan, Table, run_on, table_in_use
@@ -51,6 +54,8 @@ MOST_GROWTH_MB = 20.0
 MOST_MORE_HANDLES, MOST_MORE_THREADS = 2, 0  # SQLite and sockets come and go
 PERCENTILE = 99.9
 BINS_S = np.geomspace(1e-6, 1e3, 451)  # of histograms of times: 5 % wide
+DEEPEST = 7  # functions that are named of those that wait
+MOST_NAMED = 4  # of those that made a task late
 SOAK_S = 600.0
 AVERAGES = 100
 SPECTRUM_EVERY_H = 1
@@ -78,6 +83,13 @@ class Task:
     worst_late_s: float = 0.0
     latest_s: float = 0.0
     longest_s: float = 0.0
+    held_up: dict[str, list[float]] = field(default_factory=dict)
+
+    def note_late(self, late_s: float) -> None:
+        """Note how late a run begins and, where a whole period was missed, who had the line of time before."""
+        self.late_s.append(max(0.0, late_s))
+        if late_s >= self.period_s:
+            self.held_up.setdefault(_who_waits(), []).append(late_s)
 
     def end_hour(self) -> None:
         """Take the percentiles of the hour, and forget its runs."""
@@ -89,10 +101,26 @@ class Task:
             self.latest_s, self.longest_s = max(self.latest_s, *self.late_s), max(self.longest_s, *self.took_s)
             del self.late_s[:], self.took_s[:]
 
+    def begin(self) -> None:
+        """Forget all that was: the week begins."""
+        self.end_hour()
+        self.late[:], self.took[:] = 0, 0
+        self.runs, self.worst_late_s, self.latest_s, self.longest_s = 0, 0.0, 0.0, 0.0
+        self.held_up.clear()
+
     @property
     def is_late(self) -> bool:
         """Return whether it is not on time."""
         return max(percentile_s(self.late), percentile_s(self.took)) >= self.period_s
+
+
+def _who_waits() -> str:
+    """Return the functions of this program that wait now, outermost first: tasks run while somebody sleeps."""
+    frames = [
+        frame for frame in traceback.extract_stack() if "/procedures/" in frame.filename or "/labctl/" in frame.filename
+    ]
+    named = [f"{Path(frame.filename).stem}.{frame.name}" for frame in frames]
+    return " > ".join(named[-DEEPEST:]) or "nobody"
 
 
 def percentile_s(counts: NDArray[np.int64]) -> float:
@@ -109,17 +137,18 @@ def timed_tasks() -> Iterator[dict[str, Task]]:
 
     def timed(self: SimulatedClock, period_s: float, task: Callable[[], None], name: str) -> Registration:
         kept = tasks.setdefault(name, Task(name, period_s))
-        due = [self.now() + period_s]
+        due_at = self.now() + period_s
 
         def run() -> None:
-            kept.late_s.append(max(0.0, self.now() - due[0]))
-            began = time.perf_counter()
+            nonlocal due_at
+            began_at, began = self.now(), time.perf_counter()
+            kept.note_late(began_at - due_at)
             try:
                 task()
             finally:
                 kept.took_s.append(time.perf_counter() - began)
-                kept.period_s = registration.period_s
-                due[0] = _next_due(due[0], registration.period_s, self.now())
+                # From its own beginning: a run that takes long itself makes the next one late too.
+                due_at = began_at + registration.period_s
 
         registration = every(self, period_s, run, name)
         return registration
@@ -224,8 +253,9 @@ def soak(asked: argparse.Namespace, folder: Path) -> int:
         with bus as core:
             week = Week(table, file, text, folder, core)
             week.lock()
+            print(f"While it was locked: {_latest(tasks)}", flush=True)  # noqa: T201
             for task in tasks.values():
-                task.end_hour()
+                task.begin()
             for hour in range(1, asked.hours + 1):
                 wall, cpu = time.perf_counter(), time.process_time()
                 if hour % SPECTRUM_EVERY_H == 0:
@@ -252,6 +282,13 @@ def soak(asked: argparse.Namespace, folder: Path) -> int:
     return 1 if wrong else 0
 
 
+def _latest(tasks: dict[str, Task]) -> str:
+    """Return which task came latest so far, which nothing is asked of yet."""
+    latest = max(tasks.values(), key=lambda task: max(task.late_s, default=0.0))
+    share = np.percentile(latest.late_s, PERCENTILE) if latest.late_s else 0.0
+    return f"{latest.name} up to {max(latest.late_s, default=0.0):.2f} s late, 99.9th percentile {share:.2f} s."
+
+
 @contextmanager
 def _nobody() -> Iterator[None]:
     yield None
@@ -265,6 +302,8 @@ def _told(tasks: dict[str, Task]) -> list[str]:
         late = f"{percentile_s(task.late):.3f} s, {task.worst_late_s:.3f} s, {task.latest_s:.3f} s"
         took = f"{1e3 * percentile_s(task.took):.2f} ms, {1e3 * task.longest_s:.2f} ms"
         print(f"{task.name}: {task.period_s:g} s, {task.runs}; {late}; {took}")  # noqa: T201
+        for who, times in sorted(task.held_up.items(), key=lambda one: -len(one[1]))[:MOST_NAMED]:
+            print(f"    {len(times)} times by a period or more, at most {max(times):.2f} s: {who}")  # noqa: T201
     return [f"{task.name} is not on time." for task in tasks.values() if task.is_late]
 
 

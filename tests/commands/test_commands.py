@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,11 @@ def test_instruments_lists_who_answered() -> None:
         assert word in output
 
 
-def test_a_single_procedure_runs_what_it_needs_on_a_cold_table(tmp_path: Path) -> None:
+def test_a_single_procedure_runs_what_it_needs_on_a_cold_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, waits = re.subn("soak = [0-9.]+", "soak = 0.0", (template_directory() / "overnight.toml").read_text())
+    assert waits == 1  # five hours of lab time, which show nothing here
+    (tmp_path / "overnight.toml").write_text(recipe)
+    monkeypatch.setattr("labctl.commands.nights.template_directory", lambda: tmp_path)
     output = labctl("run", "lock_source", "--runs", tmp_path)
     assert "Run complete, 2 of 2 steps." in output
     for needed in ("warm_oven", "lock_source"):

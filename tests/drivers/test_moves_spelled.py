@@ -1,11 +1,15 @@
-"""What lines to a SIM960 move, spelled in every way that its reader knows."""
+"""Lines at the edges of a language: as long as they may be, in unusual spellings, and of no language at all."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pytest
 
 from drivers.moves import Move, MoveKind
+from drivers.srs import sim900_moves
 from drivers.srs.sim960_moves import moves_of_message
+from drivers.thorlabs import mdt693b_moves
 
 LONGEST = "MOUT 1." + 23 * "0"
 
@@ -33,3 +37,38 @@ def test_a_line_is_read_up_to_what_the_module_takes() -> None:
 def test_what_follows_a_command_that_is_none_is_read_too() -> None:
     assert read("MOUT 1;X;ULIM 2") == [("m.manual_output", 1.0), "what 'X' moves", ("m.upper_limit", 2.0)]
     assert read("MOUT 1;;LLIM -2;") == [("m.manual_output", 1.0), ("m.lower_limit", -2.0)]
+
+
+# ---- MDT693B --------------------------------------------------------------------------------------------------------
+
+
+def unknown(moves: Sequence[Move]) -> bool:
+    """Return whether all that a text moves is something that nobody can tell."""
+    return bool(moves) and all(move.kind is MoveKind.UNKNOWN for move in moves)
+
+
+def test_a_line_to_an_amplifier_is_read_up_to_its_length() -> None:
+    longest = "xvoltage=5." + 69 * "0"
+    assert len(longest) == 80
+    assert mdt693b_moves.moves_of(longest, "xyz") == (Move("x.voltage", 5.0),)
+    assert unknown(mdt693b_moves.moves_of(longest + "0", "xyz"))
+
+
+@pytest.mark.parametrize("text", ["x\u00a0voltage=5", "echo=", "xvoltage=", "xyzvoltage=1,x,2", "xvoltage=1,2"])
+def test_what_an_amplifier_may_take_otherwise_is_unknown(text: str) -> None:
+    assert unknown(mdt693b_moves.moves_of(text, "xyz"))
+
+
+# ---- SIM900 ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_to_a_mainframe_is_read_up_to_its_length() -> None:
+    longest = "FLSH" + 251 * ";"
+    assert len(longest) == 255
+    assert sim900_moves.moves_of(longest, ()) == []
+    assert unknown(sim900_moves.moves_of(longest + ";", ()))
+
+
+@pytest.mark.parametrize("text", ["FL\u017fH", "12 34", 'FLSH "', "SNDT 1,'X", "SNDT 9,'MOUT 1'"])
+def test_what_a_mainframe_may_take_otherwise_is_unknown(text: str) -> None:
+    assert unknown(sim900_moves.moves_of(text, ()))

@@ -39,8 +39,10 @@ def software_station(
         content["instruments"]["spare"] = _SPARE_BOARD
     if source["kind"] == "power_meter":
         content["instruments"]["meter"] = _METER
-        content["power_meters"] = {
-            "probe": {"instrument": "meter", "minimum_wavelength": 1.5e-6, "maximum_wavelength": 1.6e-6}
+        content["power_meters"]["probe"] = {
+            "instrument": "meter",
+            "minimum_wavelength": 1.5e-6,
+            "maximum_wavelength": 1.6e-6,
         }
     content["loops"]["lo1"] |= {
         "unity_gain": unity_gain_hz,

@@ -74,6 +74,7 @@ def take_up(queue: StepQueue, writer: RunWriter) -> list[str]:
     again = _that_bring_the_table_back(finished, last) if queue.waiting else []
     for place, step in enumerate(again):
         queue.add_at(step, place)
+    _let_others_need(again, queue)  # only now: a name that somebody needs would not be given away
     done, left = len(finished), len(queue.waiting) - len(again)
     return [
         f"Gone on with: {done} steps were done, {left} are left.",
@@ -88,6 +89,27 @@ def last_attempts(records: Iterable[StepRecord]) -> dict[str, StepRecord]:
         if record.name not in last or record.attempt >= last[record.name].attempt:
             last[record.name] = record
     return last
+
+
+def _let_others_need(again: Sequence[Step], queue: StepQueue) -> None:
+    """Let what waits need the steps that bring back what it rests on, also through others: on a table that could not be
+    brought back it would search in vain."""
+    first = {_before(step.name): step.name for step in again}
+    needs = {queued.step.name: queued.step.needs for queued in queue.steps}
+    for queued in queue.waiting:
+        rests_on, pending = set[str](), list(queued.step.needs)
+        while pending:
+            name = pending.pop()
+            if name not in rests_on:
+                rests_on.add(name)
+                pending += needs.get(name, ())
+        more = tuple(now for was, now in first.items() if was in rests_on)
+        queued.step = replace(queued.step, needs=(*queued.step.needs, *more))
+
+
+def _before(again: str) -> str:
+    """Return the name of the step that such a step repeats."""
+    return again.removeprefix(AGAIN).partition("#")[0]
 
 
 def _that_bring_the_table_back(finished: Sequence[Step], last: Mapping[str, StepRecord]) -> list[Step]:

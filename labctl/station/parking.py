@@ -50,6 +50,7 @@ def park(station: Station) -> list[str]:
     with station.way.taken():
         for servo in station.software_servos():
             servo.hold()
+            servo.forget_output()
         if not station.clock.concurrent or not lanes:
             return [problem for lane in lanes.values() for problem in _park_all(station, lane)]
         with ThreadPoolExecutor(max_workers=len(lanes), thread_name_prefix="parking") as pool:

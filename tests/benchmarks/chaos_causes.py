@@ -6,7 +6,7 @@ A word admits a reason only where it stands there as a whole, and only from when
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from labctl.configuration.fault_kinds import FaultKind
@@ -62,6 +62,7 @@ def cause_of_fault(
     """Return the cause that a fault of an instrument is."""
     words = {instrument, str(station.instruments[instrument].address)}
     words |= set(_roles(instrument, channel, station))
+    words |= {f"interlock {name}" for name in _interlocks_that_read(words, station)}
     words |= set(WORDS_OF_CHANNELS.get(kind, ()))
     if kind is FaultKind.POWER_CYCLE:
         words |= set(WAKES_UP_DARK.get(instrument, ()))
@@ -98,7 +99,8 @@ def explained(causes: Sequence[Cause], reason: str, at_s: float | None = None) -
 
 def _roles(instrument: str, channel: str | None, station: StationFile) -> Iterator[str]:
     """Yield the names of what is behind an instrument, or behind one channel of it."""
-    for table in (station.tones, station.rotators, station.monitors, station.shutters, station.gauges, station.mirrors):
+    tables = (station.tones, station.rotators, station.monitors, station.shutters, station.gauges, station.mirrors)
+    for table in (*tables, station.power_meters):
         for name, entry in table.items():
             if entry.instrument != instrument:
                 continue
@@ -109,6 +111,13 @@ def _roles(instrument: str, channel: str | None, station: StationFile) -> Iterat
                 yield name
                 if name.startswith("sensor"):
                     yield f"sensor {name.removeprefix('sensor')}"
+
+
+def _interlocks_that_read(names: Set[str], station: StationFile) -> Iterator[str]:
+    """Yield the interlocks that read one of these: a reading that fails trips them."""
+    for name, interlock in station.interlocks.items():
+        if {str(getattr(interlock, key, "")) for key in ("gauge", "monitor", "meter", "instrument")} & names:
+            yield name
 
 
 def _loops_on(instrument: str, channel: str | None, station: StationFile) -> Iterator[str]:

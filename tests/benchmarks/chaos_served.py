@@ -36,11 +36,11 @@ from labctl.store.reader import RunReader
 SPEED = 20.0  # s of lab time in a second
 SENSORS = 2
 GRACE_S = 3.0  # of wall time, until the watchdog parks
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 LOOK_S = 0.05
-LONGEST_NIGHT_S = 400.0
-KILLS_S = (15.0, 90.0)  # of wall time, between which something is killed
-PULLED_AT_S, PULLED_FOR_S = (900.0, 2200.0), (20.0, 120.0)  # of lab time
+LONGEST_NIGHT_S = 600.0
+KILLS_S = (5.0, 45.0)  # of wall time since the run began, between which something is killed
+PULLED_AT_S, PULLED_FOR_S = (300.0, 900.0), (4.0, 15.0)  # of lab time since it is served; 20 s would trip an interlock
 LAST_STEP = "joint_analyzer"
 SHORT_RECIPE = Path(__file__).parents[1] / "commands" / "short_recipe.toml"
 
@@ -68,8 +68,10 @@ def served_night(seed: int, folder: Path) -> Night:
         rng.shuffle(deeds)
         core.start()
         try:
+            until(core.run, "a run")
+            since = time.monotonic()
             for at, deed in zip(moments, deeds, strict=True):
-                if core.ended(began + at - time.monotonic()):
+                if core.ended(since + at - time.monotonic()):
                     break
                 deed()
             if not core.ended(LONGEST_NIGHT_S):
@@ -143,15 +145,18 @@ def _kill_core(core: Core, night: Night, acknowledged: list[OnDisk], *, is_parke
 
 def _kill_watchdog(core: Core, night: Night) -> None:
     assert core.process is not None
-    before = watchdogs_of(core.process.pid)
+    pid = core.process.pid
     night.kills.append("watchdog")
-    if not before:
-        night.wrong.append("the core has no watchdog")
-        return
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
     try:
-        until(lambda: set(watchdogs_of(core.process.pid if core.process else 0)) - set(before), "another watchdog")
+        until(lambda: watchdogs_of(pid) or core.ended(0.0), "a watchdog of the core")  # it may just have been started
+    except TimeoutError as error:
+        night.wrong.append(str(error))
+        return
+    before = watchdogs_of(pid)
+    for watchdog in before:
+        os.kill(watchdog, signal.SIGKILL)
+    try:
+        until(lambda: set(watchdogs_of(pid)) - set(before) or core.ended(0.0), "another watchdog")
     except TimeoutError as error:
         if core.process.poll() is None:
             night.wrong.append(str(error))

@@ -86,12 +86,22 @@ GROUPS: Final[dict[str, tuple[Target, ...]]] = {
 
 @dataclass(frozen=True)
 class Declared:
-    """A change that was looked at and changes nothing that anybody depends on."""
+    """A change that was looked at and changes nothing that anybody depends on.
+
+    `function` says where, if several have the same line.
+    """
 
     file: str
     was: str
     becomes: str
     why: str
+    function: str = ""
+
+    def means(self, mutant: Mutant, source: str) -> bool:
+        """Return whether it is this mutant of its file."""
+        if (mutant.was(source), mutant.becomes(source)) != (self.was, self.becomes):
+            return False
+        return not self.function or mutant.within(source, (self.function,))
 
 
 def declared_mutants(path: Path = EQUIVALENT) -> list[Declared]:
@@ -273,13 +283,15 @@ def outcome_of(target: Target, trees: Sequence[Path], declared: Sequence[Declare
     if Running.begin(trees[0], target.tests, LONGEST_S).wait() is not Fate.SURVIVED:
         raise NoBaseline(f"{' '.join(target.tests)}: fails, or is not there, without any mutant.")
     most_s = max(LEAST_S, TIMES_BASELINE * (time.monotonic() - began))
-    known = {(entry.was, entry.becomes): entry for entry in declared if entry.file == target.module}
-    found = {mutant: (mutant.was(source), mutant.becomes(source)) for mutant in mutants_of(target, source)}
-    asked = [mutant for mutant, lines in found.items() if lines not in known]
+    known = [entry for entry in declared if entry.file == target.module]
+    found = mutants_of(target, source)
+    equivalent = {mutant for mutant in found if any(entry.means(mutant, source) for entry in known)}
+    stale = [entry for entry in known if not any(entry.means(mutant, source) for mutant in equivalent)]
+    asked = [mutant for mutant in found if mutant not in equivalent]
     fates = dict.fromkeys(found, Fate.EQUIVALENT) | dict(
         zip(asked, run_all(target, source, asked, trees, most_s), strict=True)
     )
-    return Outcome(target, source, fates, [entry for lines, entry in known.items() if lines not in found.values()])
+    return Outcome(target, source, fates, stale)
 
 
 def main() -> int:

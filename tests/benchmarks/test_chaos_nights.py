@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from chaos_nights import Core, Night, lost, table, truthful
-from chaos_plan import ChaosPlan, drawn_plan
+from chaos_causes import DISTURBED, cause_of_disturbance, cause_of_fault, that_need
+from chaos_nights import Core, Night, lost, table, truthful, unexplained
+from chaos_plan import DISTURBANCES, ChaosPlan, drawn_plan
 from kill_nights import OnDisk
 from soak_week import Reading, Task, judged
 
@@ -21,6 +22,7 @@ from labctl.configuration.templates import copy_templates
 from labctl.configuration.toml_reading import load_station
 from labctl.simulation.output_limits import excesses
 from labctl.simulation.output_record import Output
+from labctl.store.records import StepRecord, StepState
 
 SEEDS = range(1, 201)
 
@@ -52,13 +54,41 @@ def test_what_is_drawn_is_a_station_file(station_path: Path, tmp_path: Path) -> 
         assert len(loaded.backend.disturbances) == len(plan.disturbances)  # type: ignore[union-attr]
 
 
-def test_a_reason_names_what_was_done_or_is_told() -> None:
-    plan = ChaosPlan(1, words=frozenset({"piezo_a"}))
-    assert truthful(plan, "lock_source: piezo_a (COM3) did not answer") == []
-    assert "names nothing" in truthful(plan, "lock_source: no fringe")[0]
+def test_a_reason_names_what_was_done_or_is_told(station_path: Path) -> None:
+    file = load_station(station_path)
+    plan = ChaosPlan(1, causes=(cause_of_fault("piezo_c", FaultKind.SILENT, None, 100.0, file),))
+    assert truthful(plan, "lock_homodyne.1: piezo_c did not answer") == []
+    assert truthful(plan, "lock_homodyne.1: lo1 cannot be locked") == []  # cavity1 hangs on it, and lo1 on that
+    assert "names nothing" in truthful(plan, "lock_source: opa_length shows no fringe")[0]
+    assert "names nothing" in truthful(plan, "piezo_cc: no lo11")[0]
     assert truthful(plan, " ") == ["it ended without a reason"]
     assert "names nothing" in truthful(plan, "the disk is full")[0]
     assert truthful(ChaosPlan(1, disk_full=(0.5, 0.1)), "the disk is full") == []
+
+
+def test_a_channel_explains_its_own_loops_only(station_path: Path) -> None:
+    file = load_station(station_path)
+    railed = cause_of_fault("servos", FaultKind.RAILED_OUTPUT, "4", 0.0, file)
+    assert railed.explains("lo2 is at its rail") and not railed.explains("lo1 is lost")
+    assert {"opa_length", "pump_phase", "cavity1", "lo1"} <= that_need({"opa_length"}, file)
+    doublet = cause_of_disturbance("membrane_doublet", 0.0, file)
+    assert doublet.explains("ringdown.1: no decay") and not doublet.explains("ringdown.2: no decay")
+    assert set(DISTURBED) == {shape.split('"')[1] for shape in DISTURBANCES}
+    groups = {"LOOPS", "HOMODYNES", "CAVITIES"}
+    for kind in DISTURBED:
+        assert cause_of_disturbance(kind, 0.0, file).words.isdisjoint(groups)
+
+
+def test_a_step_that_failed_before_its_cause_is_not_explained(station_path: Path) -> None:
+    file = load_station(station_path)
+    plan = ChaosPlan(1, causes=(cause_of_fault("piezo_c", FaultKind.SILENT, None, 100.0, file),))
+    steps = [StepRecord("lock", "lock", StepState.FAILED, 1, 0.0, at, "piezo_c: silent") for at in (50.0, 150.0)]
+    assert len(unexplained(plan, steps[:1], ["lock"], was_killed=False)) == 1
+    assert unexplained(plan, steps[:1], ["lock"], was_killed=True) == []
+    assert unexplained(plan, steps[1:], ["lock"], was_killed=False) == []
+    assert unexplained(plan, steps[:1], [], was_killed=False) == []  # an optional one
+    mended = [*steps[:1], StepRecord("lock", "lock", StepState.DONE, 2, 60.0, 90.0)]
+    assert unexplained(plan, mended, ["lock"], was_killed=False) == []
 
 
 def test_what_was_on_the_disk_and_is_not_is_lost() -> None:
@@ -104,3 +134,7 @@ def test_growth_and_lateness_are_told() -> None:
     task.took_s.extend([1e-3] * 20)
     task.end_hour()
     assert task.is_late
+    task.begin()
+    assert not task.is_late and task.runs == 0
+    task.note_late(0.6)
+    assert sum(map(len, task.held_up.values())) == 1

@@ -62,8 +62,9 @@ def test_what_is_declared_to_change_nothing_is_still_there() -> None:
     declared = declared_mutants()
     for file in {entry.file for entry in declared}:
         source = (ROOT / file).read_text(encoding="utf-8")
-        there = {(mutant.was(source), mutant.becomes(source)) for mutant in mutants(source)}
-        assert [entry for entry in declared if entry.file == file and (entry.was, entry.becomes) not in there] == []
+        there = mutants(source)
+        gone = [e for e in declared if e.file == file and not any(e.means(mutant, source) for mutant in there)]
+        assert gone == []
     assert all(entry.why for entry in declared)
     for target in (target for group in GROUPS.values() for target in group):
         assert (ROOT / target.module).is_file(), target.module

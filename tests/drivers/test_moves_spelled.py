@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from drivers.moves import Move, MoveKind
+from drivers.newport import moves_8742
+from drivers.redpitaya import moves as redpitaya_moves
 from drivers.srs import sim900_moves
 from drivers.srs.sim960_moves import moves_of_message
 from drivers.thorlabs import mdt693b_moves
@@ -72,3 +74,34 @@ def test_a_line_to_a_mainframe_is_read_up_to_its_length() -> None:
 @pytest.mark.parametrize("text", ["FL\u017fH", "12 34", 'FLSH "', "SNDT 1,'X", "SNDT 9,'MOUT 1'"])
 def test_what_a_mainframe_may_take_otherwise_is_unknown(text: str) -> None:
     assert unknown(sim900_moves.moves_of(text, ()))
+
+
+# ---- 8742 -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_after_an_empty_one_is_read_and_questions_move_nothing() -> None:
+    step = Move("controller_1.axis_1.target_position", 5.0, MoveKind.STEP)
+    assert moves_8742.moves_of("\r1PR5", 1) == [step]
+    assert moves_8742.moves_of("1PR?", 1) == []
+    assert moves_8742.moves_of("1TP?", 1) == ()
+    assert unknown(moves_8742.moves_of("1PR\u00a05", 1))
+
+
+# ---- Red Pitaya -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("DIG:PIN LED0", "DIG:PIN LED0,X", "DIG:PIN DIO2_P,1,1", "DIG:PIN DIO2_P,X"),
+        *("DIG:PIN:DIR OUT", "DIG:PIN:DIR UP,DIO2_P", "DIG:PIN:DIR OUT,DIO99_P", "DIG:PIN:DIR OUT,DIO2_P,1"),
+        *("SOUR1:LOAD L50,L50", "SOUR1:TRAC:DATA:DATA -1.5,0"),
+    ],
+)
+def test_arguments_that_a_board_may_take_otherwise_are_unknown(text: str) -> None:
+    assert unknown(redpitaya_moves.moves_of(text))
+
+
+@pytest.mark.parametrize(("text", "level"), [("0", 0.0), ("1", 1.0), ("-1", 1.0), ("7", 1.0)])
+def test_a_pin_is_high_for_whatever_is_not_zero(text: str, level: float) -> None:
+    assert list(redpitaya_moves.moves_of(f"DIG:PIN DIO2_P,{text}")) == [Move("pin_DIO2_P.level", level)]

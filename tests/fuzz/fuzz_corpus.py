@@ -69,17 +69,21 @@ def recordings() -> dict[str, bytes]:
     header = b"# Analyzer trace\n# RBW: 10 Hz\n# VBW, 1 Hz\n"
     return {
         "mode.csv": header + b"Frequency [Hz],PSD [V^2/Hz]\n" + _rows(f, line),
-        "mode.dbm.csv": b'"Frequency (MHz)";"Power (dBm)"\n' + _rows(f / 1e6, 10 * np.log10(line) + 13, ";", decimal=","),
+        "mode.dbm.csv": b'"Frequency (MHz)";"Power (dBm)"\n'
+        + _rows(f / 1e6, 10 * np.log10(line) + 13, ";", decimal=","),
         "squeezing.txt": b"frequency_hz\tnoise_dbm\n" + _rows(f, -90 + 0.05 * noise, "\t"),
         "ringdown.csv": b"Time (s),Amplitude (V)\n" + _rows(t, decay),
         "fringe.csv": b"Piezo [V], Signal [V]\n" + _rows(volt, fringe),
         "cavity.csv": b"Ramp [V], Transmission [V]\n" + _rows(volt, airy),
-        "shot-linearity.csv": b"power (mW),noise (V)\n" + _rows(np.linspace(0.1, 5, 20), np.sqrt(np.linspace(0.1, 5, 20))),
+        "shot-linearity.csv": b"power (mW),noise (V)\n"
+        + _rows(np.linspace(0.1, 5, 20), np.sqrt(np.linspace(0.1, 5, 20))),
         "psd.txt": b"Time/s Value/V\n" + _rows(t, noise, " "),
         "psd.oscilloscope.csv": b"X,CH1,Start,Increment,\nSequence,Volt,0.0,0.001\n"
         + b"".join(b"%d,%.6e,,\n" % (i, x) for i, x in enumerate(noise)),
         "psd.utf16.txt": _rows(t, noise).decode().encode("utf-16"),
-        "mode.tektronix.csv": b"Model,MDO3024,,4.0E+6,1.0\nRBW,10 Hz,,4.1E+6,2.0\n" + b",,," + _rows(f, line, ",").replace(b"\n", b"\n,,,")[:-3],
+        "mode.tektronix.csv": b"Model,MDO3024,,4.0E+6,1.0\nRBW,10 Hz,,4.1E+6,2.0\n"
+        + b",,,"
+        + _rows(f, line, ",").replace(b"\n", b"\n,,,")[:-3],
     }  # fmt: skip
 
 

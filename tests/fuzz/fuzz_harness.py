@@ -45,7 +45,8 @@ _PATHS_OF = {
     "shutil.move": (0, 1),
 }  # fmt: skip
 _NEVER = (
-    "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "socket.", "ctypes.dlopen", "pickle.",
+    "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "socket.", "ctypes.dlopen",
+    "pickle.",
     "sqlite3.enable_load_extension", "sqlite3.load_extension", "webbrowser.", "urllib.", "pty.",
     "os.putenv", "os.unsetenv", "code.__new__",
 )  # fmt: skip
@@ -162,12 +163,12 @@ def _in_folder(path: Any, descriptor: Any) -> Any:
     """Return a path that is relative to an open folder as a whole one."""
     if isinstance(path, int) or not isinstance(descriptor, int) or descriptor < 0:
         return path
-    return os.path.join(os.readlink(f"/proc/self/fd/{descriptor}"), os.fsdecode(path))
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink() / os.fsdecode(path))
 
 
 def _is_own(name: Any) -> bool:
     text = name.decode() if isinstance(name, bytes) else str(name)
-    return text.endswith(_OWN_CODE) or os.path.abspath(text).startswith((sys.prefix, sys.base_prefix, _HOUSE))
+    return text.endswith(_OWN_CODE) or str(Path(text).absolute()).startswith((sys.prefix, sys.base_prefix, _HOUSE))
 
 
 _HOUSE = str(Path(__file__).parents[2]) + os.sep
@@ -236,10 +237,14 @@ def run_cases(kinds: Sequence[str], numbers: range, seed: int, folder: Path, cor
     return tally
 
 
+def _names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
 def _one_case(kind: str, seed: int, number: int, readers: Readers, watch: Watch, root: Path, tally: Tally) -> None:
     folder = root / "case"
     folder.mkdir()
-    before = sorted(os.listdir(root))
+    before = _names_in(root)
     read = readers.prepared(kind, random.Random(f"{kind} {seed} {number}"), folder)
     started = time.perf_counter()
     faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
@@ -252,7 +257,7 @@ def _one_case(kind: str, seed: int, number: int, readers: Readers, watch: Watch,
     outside = [one for one in watch.seen if not _is_private_copy(one, root)]
     if outside:
         fault = "; ".join(dict.fromkeys(outside[:3]))
-    if not fault and (left := [*os.listdir(root / "here"), *set(os.listdir(root)).symmetric_difference(before)]):
+    if not fault and (left := [*_names_in(root / "here"), *set(_names_in(root)).symmetric_difference(before)]):
         fault = f"left {left} outside its folder"
     tally.seconds[kind] += took  # type: ignore[assignment]
     tally.longest_s[kind] = max(took, tally.longest_s.get(kind, 0.0))
@@ -284,8 +289,7 @@ def _bounded() -> Iterator[None]:
 
 
 def _address_space() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 def _too_slow(number: int, frame: FrameType | None) -> None:

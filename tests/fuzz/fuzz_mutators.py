@@ -27,18 +27,23 @@ NASTY_BYTES: tuple[bytes, ...] = (
 )  # fmt: skip
 
 NASTY_TEXTS: tuple[str, ...] = (
-    "", " ", "\0", "\n", "a\nb", "\x1b[31m", "\x9b2J", "\u202eabc", "\ud800", "é" * 300, "a" * 5000, "../../x", "/abs/path",
+    "", " ", "\0", "\n", "a\nb", "\x1b[31m", "\x9b2J", "\u202eabc", "\ud800", "é" * 300, "a" * 5000, "../../x",
+    "/abs/path",
     "..", ".", "~root/x", "C:\\x", "con", "a/b", "-rf", "--help", "<script>alert(1)</script>", "{{7*7}}", "{% if %}",
-    "$\\frac{1}{", "$x$", "__class__", "__import__('os').system('id')", "nan", "inf", "1e999", "-1 Hz", "1e400 Hz", "10 hz",
-    "1 K", "300 degC", "-300 degC", "0 s", "1e-320 s", "1e300 THz", "1 m/0", "1 /s", "10 V/s/s", "9" * 5000, "last", "0",
+    "$\\frac{1}{", "$x$", "__class__", "__import__('os').system('id')", "nan", "inf", "1e999", "-1 Hz", "1e400 Hz",
+    "10 hz",
+    "1 K", "300 degC", "-300 degC", "0 s", "1e-320 s", "1e300 THz", "1 m/0", "1 /s", "10 V/s/s", "9" * 5000, "last",
+    "0",
     "visa", "simulated", "analyzer", "oven", "lo1", "opa_length", "cavity1", "homodyne", "x.voltage", "joint.signal",
     "drivers.base.Driver", "os.system", "subprocess.Popen", "TCPIP::0.0.0.0::1::SOCKET", "ASRL/dev/mem::INSTR",
     "file:///etc/passwd", "127.0.0.1:99999", "::1", "0.0.0.0", "*", "(((((", "[" * 3000, "{" * 100, '{"a": NaN}',
-    '{"sensor": 1e999}', '{"sensor": ' + "9" * 400 + "}", '{"a": {"b": []}}', "[1, 2]", "null", "\ufeff", "\u2028", "١٢٣",
+    '{"sensor": 1e999}', '{"sensor": ' + "9" * 400 + "}", '{"a": {"b": []}}', "[1, 2]", "null", "\ufeff", "\u2028",
+    "١٢٣",
 )  # fmt: skip
 
 NASTY_NUMBERS: tuple[Any, ...] = (
-    0, -0.0, 1, -1, 2, 3, 64, 65, 255, 10**4, 2**31 - 1, 2**31, 2**63, -(2**63) - 1, 10**30, 10**400, -(10**400), 0.5, 1e-320,
+    0, -0.0, 1, -1, 2, 3, 64, 65, 255, 10**4, 2**31 - 1, 2**31, 2**63, -(2**63) - 1, 10**30, 10**400, -(10**400), 0.5,
+    1e-320,
     5e-324, 1e308, -1e308, 1e16, math.nan, math.inf, -math.inf, True, False, None,
 )  # fmt: skip
 

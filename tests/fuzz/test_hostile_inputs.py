@@ -169,8 +169,8 @@ def test_a_pipe_where_the_lock_should_be_keeps_nobody_waiting(run: Path) -> None
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TABLE traces RENAME TO real; CREATE VIEW traces AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 "
-        "FROM c) SELECT real.* FROM c, real",
+        "ALTER TABLE traces RENAME TO real; CREATE VIEW traces AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL "
+        "SELECT n + 1 FROM c) SELECT real.* FROM c, real",
         "CREATE TRIGGER t AFTER UPDATE ON traces BEGIN DELETE FROM traces; END",
         "ALTER TABLE results ADD COLUMN g TEXT AS (hex(zeroblob(100000000)))",
         "CREATE VIRTUAL TABLE other USING fts5(a)",
@@ -196,7 +196,7 @@ def test_a_database_that_holds_programs_is_refused(run: Path, statement: str) ->
 )
 def test_rows_of_other_types_are_refused(run: Path, statement: str, read: Callable[[RunReader], object]) -> None:
     tampered(run, statement)
-    with pytest.raises(StoreError, match="damaged|no name"):
+    with pytest.raises(StoreError, match=r"damaged|no name"):
         read(RunReader(run))
 
 

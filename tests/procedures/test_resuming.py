@@ -39,6 +39,10 @@ def kill(procedure: Scripted) -> None:
     raise Killed
 
 
+def fail(procedure: Scripted) -> None:
+    raise LabError("it does not lock.")
+
+
 @dataclass
 class Nights:
     """Nights in one folder."""
@@ -103,6 +107,20 @@ def test_a_run_that_was_cut_off_is_gone_on_with_as_one_night(nights: Nights) -> 
         "Brought back first: lock.",
     ]
     assert reader.state is RunState.COMPLETE and (run / "data.nc").exists()
+
+
+def test_nothing_is_measured_on_a_table_that_could_not_be_brought_back(nights: Nights) -> None:
+    plan = nights.plan(step("lock", procedure="preparing"), step("a", "lock"), step("b", "a"), step("dark"))
+    nights.script.actions["b"] = [kill]
+    run = nights.cut_off(plan)
+    nights.script.actions["again.lock"] = [fail] * 3
+    done = nights.run(replace(plan, resume=run))
+    assert done.outcome.state is RunState.FAILED and done.outcome.reason.startswith("again.lock: it does not lock")
+    assert nights.script.ran == ["again.lock"] * 3 + ["dark"]  # b rests on the lock through a, which is done
+    (skipped,) = [record for record in RunReader(run).steps() if record.state is StepState.SKIPPED]
+    assert (skipped.name, skipped.reason) == ("b", "needs again.lock")
+    assert nights.run(replace(plan, resume=run)).outcome.state is RunState.COMPLETE
+    assert nights.script.ran == ["again.lock#2", "b"]
 
 
 def test_a_run_may_be_cut_off_again_and_again(nights: Nights) -> None:

@@ -104,6 +104,8 @@ def test_what_a_station_does_is_within_its_limits(used: Table) -> None:
         ("tone", b"SOUR1:FREQ 2E6\nSOUR1:VOLT 5\nOUTP1 ON\n", "tone.phase_calibration.amplitude was at 2.5 V"),
         ("picomotors", b"1>1PR2500\r", "mirror.sensor1.pitch was at 2500 steps"),
         ("servos", b'SNDT 3,"MOUT 6;AMAN 0"\r\n', "servo.lo1.output was at 6 V"),
+        ("servos", b'SNDT 3,"AMAN 0"\r\nSNDT 3,"MOUT 2"\r\n', "servo.lo1.open_above changed faster than 20 V/s"),
+        ("servos", b'SNDT 3,"AMAN 0"\r\nSNDT 3,"MOUT -2"\r\n', "servo.lo1.open_below changed faster than 20 V/s"),
     ],
 )
 def test_what_goes_round_the_station_is_found(instrument: str, data: bytes, named: str) -> None:

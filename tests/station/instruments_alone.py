@@ -282,7 +282,7 @@ ALONE: Mapping[str, Alone] = {
     ),
     "33500": Alone(
         "generator", "keysight-33500", "33522B", lambda s: s.tones["drive"].set_tone(4e6, 0.1),
-        ("ch_1.frequency", "ch_1.amplitude", "ch_1.output_load"), 
+        ("ch_1.frequency", "ch_1.amplitude", "ch_1.output_load"),
         "what moves nothing wakes up with the one value that it may have",
         roles={
             "tones": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ SOFTWARE_SERVO = {
     "rate": 10.0,
 }
 BENCH_OVEN = {"driver": "thorlabs-ted4015", "address": "TCPIP::192.168.10.40::5025::SOCKET", "model": "TED4015"}
-AT_REST = {"V": 2e-3, "W": 1e-9, "": 0.0}
-_SENDS_REPLIES = ("piezo_a", "piezo_b", "rotators", "oven")
+REST, DAC_REST = 2e-3, 0.02  # in the unit of an output; the latter half a step of a slow DAC, times its amplifier
+_SENDS_REPLIES = ("piezo_a", "rotators")
 
 
 @cache
@@ -108,9 +108,8 @@ class SmallTable:
         names = [f"piezo.{name}.setting" for name in (*file.loops, *file.piezos)]
         names += [f"shutter.{name}" for name in file.shutters] + ["laser.power"] * (file.laser is not None)
         names += [f"tone.{name}.amplitude" for name in file.tones]
-        limits = dict.fromkeys(names, 2e-3) | {
-            # half a step of the slow DAC, times its amplifier
-            f"servo.{name}.output": 0.02 if loop.servo.kind == "software" else 2e-3
+        limits = dict.fromkeys(names, REST) | {
+            f"servo.{name}.output": DAC_REST if loop.servo.kind == "software" else REST
             for name, loop in file.servo_loops.items()
         }
         return {name: self.last(name) for name, most in limits.items() if abs(self.last(name)) > most}
@@ -118,9 +117,10 @@ class SmallTable:
     def write(self, instrument: str, text: str) -> None:
         """Send a line as nobody should, and take what comes back. Raises what the driver raises."""
         driver = self.station.driver(instrument)
-        driver.write(text)
-        if instrument in _SENDS_REPLIES:
-            driver.read()
+        with driver.transaction(text):
+            driver.write(text)
+            if instrument in _SENDS_REPLIES:
+                driver.read()
 
     def close(self) -> None:
         self.station.interlocks.stop()
@@ -170,14 +170,15 @@ HOSTILE: Mapping[str, st.SearchStrategy[str]] = {
         _SERVO_TEXTS,
     ),
     "picomotors": _lines(
-        "1>1PR500", "1>2PR-1999", "1PR2001", "1>1PR-3000", "1>1PA100", "1>1MV+", "1MV-", "1>1DH", "1>1DH0", "MC", "1>RS",
-        "1>SM", "1PR{}", "1>1PR{}", "1 > 1 pr 1500", "2>1PR10", "1>3PR10", "ST", "1>1PR1500;1PR1500", "XX", "*RST",
+        "1>1PR500", "1>2PR-1999", "1PR2001", "1>1PR-3000", "1>1PA100", "1>1MV+", "1MV-", "1>1DH", "1>1DH0", "MC",
+        "1>RS", "1>SM", "1PR{}", "1>1PR{}", "1 > 1 pr 1500", "2>1PR10", "1>3PR10", "ST", "1>1PR1500;1PR1500",
+        "XX", "*RST",
     ),
     "scan": _lines(
         "DIG:PIN DIO0_P,1", "DIG:PIN DIO0_P,0", "dig:pin DIO2_P,1", "DIG:PIN:DIR IN,DIO0_P", "DIG:PIN DIO7_N,1",
-        "SOUR1:VOLT {}", "SOUR1:VOLT:OFFS {}", "OUTPUT1:STATE ON", "OUTPUT:STATE ON", "OUTPUT2:STATE 1", "SOUR2:VOLT {}",
-        "ANALOG:PIN AOUT0,{}", "ANALOG:PIN AOUT1,{}", "SOUR1:FUNC DC", "SOUR1:LOAD L50", "SOUR1:INITV {}", "*RST",
-        "ANALOG:RST", "DIG:RST", "GEN:RST", "SOUR1:VOLT 1E-1",
+        "SOUR1:VOLT {}", "SOUR1:VOLT:OFFS {}", "OUTPUT1:STATE ON", "OUTPUT:STATE ON", "OUTPUT2:STATE 1",
+        "SOUR2:VOLT {}", "ANALOG:PIN AOUT0,{}", "ANALOG:PIN AOUT1,{}", "SOUR1:FUNC DC", "SOUR1:LOAD L50",
+        "SOUR1:INITV {}", "*RST", "ANALOG:RST", "DIG:RST", "GEN:RST", "SOUR1:VOLT 1E-1",
     ),
     "tone": _lines(
         "SOUR1:VOLT {}", "VOLT {}", ":SOURCE1:VOLTAGE:LEVEL:IMMEDIATE:AMPLITUDE {} VPP", "VOLT 500 mV", "FREQ 2E6",
@@ -206,5 +207,3 @@ BENCH_OVEN_TEXTS = _lines(
     "SOUR2:TEMP:SPO {}", "SOUR2:TEMP 30C", "SOUR2:TEMP 300K", "SOUR2:TEMP {}", "OUTP2 ON", "OUTP2 OFF", "OUTP ON",
     "SOUR2:TEMP:LIM:HIGH {}", "SOUR2:CURR:LIM {}", "SOUR2:FUNC CURR", "UNIT:TEMP K", "*RST", "*RCL 1", "SOUR2:CURR {}",
 )  # fmt: skip
-
-Act = Callable[[], object]

@@ -64,8 +64,8 @@ class Bench:
 
     def send(self, output: str, value: float, kind: MoveKind = MoveKind.LEVEL, instrument: str = "piezo") -> None:
         self.gate.permit(instrument, ASKED, [Move(output, value, kind)])
-        if kind is MoveKind.LEVEL and output != "closed":
-            self.here = value
+        if instrument == "piezo":
+            self.here = self.here + value if kind is MoveKind.STEP else value
 
     def refused(self, output: str, value: float, kind: MoveKind = MoveKind.LEVEL, instrument: str = "piezo") -> str:
         with pytest.raises(LimitError) as caught:

@@ -17,6 +17,19 @@ RAMP_STEP_S = 0.1
 MEASURED_WITHIN_V = 2.0  # of the measured output of a piezo amplifier
 
 
+def set_point_behind(channel: PiezoChannel, external_v: float) -> float:
+    """Return the set point in V that the measured output of a channel tells, less what its external input adds.
+
+    At an end of its range the amplifier clips: any set point from there on gives the same output. The end itself is
+    returned then, for to be set there moves the piezo least, and it is where the amplifier wakes up.
+    """
+    measured_v = float(channel.measured_voltage)
+    low_v, high_v = channel.voltage_range
+    clips_low = external_v < 0.0 and measured_v < low_v + MEASURED_WITHIN_V
+    clips_high = external_v > 0.0 and measured_v > high_v - MEASURED_WITHIN_V
+    return measured_v if clips_low or clips_high else measured_v - external_v
+
+
 class BoundPiezo:
     """The `PiezoDriver` role: one channel, within its limits, never faster than its slew.
 
@@ -84,7 +97,7 @@ class BoundPiezo:
     def _start_towards(self, volts: float, external_v: Callable[[], float]) -> float:
         start = self._channel.commanded_voltage
         if start is None:
-            measured = self._channel.measured_voltage - external_v()
+            measured = set_point_behind(self._channel, external_v())
             start = min(max(measured, self._limit.low), self._limit.high)
             if abs(start - volts) < MEASURED_WITHIN_V:
                 start = volts

@@ -144,7 +144,14 @@ class SoftwareServo:
     def to_rest(self) -> Iterator[float]:
         """Open the loop and go to 0 V, no faster than the slew; yield how long the next step has to wait, in s."""
         self.hold()
+        self.forget_output()  # nothing is trusted that this program did last
         yield from self._ramping(0.0, lambda: None)
+
+    def forget_output(self) -> None:
+        """Ask the converter before the next step, where it can be asked: somebody else has put something out."""
+        with self._lock:
+            if self._read_output is not None:
+                self._output_v = None
 
     def sweep(self, outputs_v: NDArray[np.float64], read: Callable[[], float]) -> NDArray[np.float64]:
         """Open the loop, put out each voltage and read at each; what is further than one step of the slew is ramped.
@@ -199,6 +206,7 @@ class SoftwareServo:
 
     def _put(self, volts: float) -> None:
         with self._lock:
+            self.forget_output()  # so that it is asked where it does not say that it took it
             self._set_output(volts)
             self._output_v = float(volts)
             self._put_at = self._clock.now()

@@ -30,7 +30,7 @@ def output_rules(
         servo_rules(file, drivers),
         oven_rules(file, drivers),
         laser_rules(file),
-        tone_rules(file),
+        tone_rules(file, drivers),
         scan_rules(file),
         switch_rules(file),
         mirror_rules(file),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from drivers.base import Driver
@@ -38,6 +39,11 @@ def ramp_limit(oven: Oven) -> Limit:
     return Limit("oven ramp", SLOWEST_RAMP_K_PER_S, oven.ramp, "K/s", "[oven] ramp")
 
 
+def _as_rounded(limit: Limit) -> Limit:
+    """Return a limit whose ends may still be sent once they are numbers of 32 bit."""
+    return replace(limit, low=limit.low - ROUNDING * abs(limit.low), high=limit.high + ROUNDING * abs(limit.high))
+
+
 def _ramped_there(oven: Oven, driver: Any) -> dict[str, Rule]:
     """Return the rules of a controller that ramps by itself: no target before it knows how fast."""
     channel = driver.channels[oven.channel]
@@ -51,8 +57,8 @@ def _ramped_there(oven: Oven, driver: Any) -> dict[str, Rule]:
         return f"its controller would go there at {ramp_k_per_s:g} K/s, and {ramp.high:g} K/s is the limit ({ramp.key})"
 
     return {
-        f"ch_{oven.channel}.target_temperature_c": Rule(_target(oven), unless=unless),
-        f"ch_{oven.channel}.coarse_ramp_k_per_s": Rule(ramp),
+        f"ch_{oven.channel}.target_temperature_c": Rule(_as_rounded(_target(oven)), unless=unless),
+        f"ch_{oven.channel}.coarse_ramp_k_per_s": Rule(_as_rounded(ramp)),
         f"ch_{oven.channel}.output_enabled": Rule(Limit("oven output", *SWITCH, "", "[oven]")),
     }
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from drivers.base import Driver
 from drivers.thorlabs.mdt693b import PiezoChannel as PiezoOutput
 from labctl.configuration.station_file import Piezo, PiezoChannel, StationFile
-from labctl.station.bindings.piezo import RAMP_STEP_S
+from labctl.station.bindings.piezo import RAMP_STEP_S, set_point_behind
 from labctl.station.gate import Rule, Rules, Slew
 from labctl.station.limits import Limit
 
@@ -44,6 +44,6 @@ def _set_point_v(
         channel: PiezoOutput = amplifier.channels[entry.channel]
         if channel.set_point_found is not None:
             return channel.set_point_found
-        return float(channel.measured_voltage) - servo_at_piezo_v(name)
+        return set_point_behind(channel, servo_at_piezo_v(name))
 
     return present_v

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from labctl.configuration.station_file import StationFile
+from drivers.base import Driver
+from labctl.configuration.station_file import StationFile, Tone
 from labctl.station.gate import SWITCH, Rule, Rules
 from labctl.station.limits import Limit
 
+ROUNDING: Final = 1e-6  # relative, of what a generator says of itself
 PEAKS: Final = 2.0  # volts from peak to peak for one volt peak
 DAC_V: Final = 1.0  # of the length scan, peak
 ON: Final = 1.0
@@ -27,8 +30,9 @@ def laser_rules(file: StationFile) -> Rules:
     yield (laser.instrument, "output_enabled"), Rule(Limit("laser output", *SWITCH, "", "[laser]"))
 
 
-def tone_rules(file: StationFile) -> Rules:
-    """Return the rules of the tones: frequency in Hz, amplitude in V from peak to peak across 50 ohm, no offset."""
+def tone_rules(file: StationFile, drivers: Mapping[str, Driver]) -> Rules:
+    """Return the rules of the tones: frequency in Hz, amplitude in V from peak to peak across 50 ohm, no offset; none
+    is switched on with what the generator woke up with."""
     for name, tone in file.tones.items():
         key = f"[tones.{name}] minimum_{{0}} and maximum_{{0}}"
         amplitudes = (PEAKS * tone.minimum_amplitude, PEAKS * tone.maximum_amplitude)
@@ -41,7 +45,25 @@ def tone_rules(file: StationFile) -> Rules:
         }
         for output, (low, high, unit, where) in limits.items():
             limit = Limit(f"{output} of tone {name}", low, high, unit, where)
-            yield (tone.instrument, f"{channel}.{output}"), Rule(limit)
+            unless = _not_as_limited(drivers, tone, limits) if output == "output" else None
+            yield (tone.instrument, f"{channel}.{output}"), Rule(limit, unless=unless)
+
+
+def _not_as_limited(
+    drivers: Mapping[str, Driver], tone: Tone, limits: Mapping[str, tuple[float, float, str, str]]
+) -> Callable[[float], str]:
+    """Return what says why a tone may not be switched on: what would come out is outside its limits."""
+
+    def unless(on: float) -> str:
+        generator: Any = drivers[tone.instrument]
+        for setting in ("frequency", "amplitude") if on else ():
+            low, high, unit, _ = limits[setting]
+            value = float(getattr(generator.channels[tone.output], setting))
+            if not low * (1.0 - ROUNDING) <= value <= high * (1.0 + ROUNDING):
+                return f"its {setting} is {value:g} {unit}, outside {low:g} to {high:g} {unit}"
+        return ""
+
+    return unless
 
 
 def scan_rules(file: StationFile) -> Rules:

@@ -1,0 +1,94 @@
+"""The gate of a real station, for each kind of output: what is refused never reached the instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limits_bench import HOSTILE, SmallTable, small_station
+
+from labctl.commands.talking import _exchange
+from labctl.errors import LabError, LimitError
+
+REFUSED = {
+    "piezo_a": ["zvoltage=150", "xvoltage=20", "AV10", "restore", "zvoltage=5\rzvoltage=11"],
+    "servos": ['SNDT 3,"MOUT 4.6"', 'SNDT 3,"MOUT 1"', 'SNDT 3,"ULIM 5"', 'SNDT 3,"AMAN 1"', 'BRDT "MOUT 0"'],
+    "oven": ["RS"],
+    "laser": [":POW 12", ":WAV 1.4e-6", ":POW:UNIT 0", ":WAV:SWE 1", "*RST"],
+    "tone": ["VOLT 5", "FREQ 1", "VOLT:OFFS 0.1", "APPL:SQU 2E6,0.1,0", "OUTP1:LOAD INF", "VOLT 0.1;FREQ 1"],
+    "scan": ["SOUR1:VOLT 1.5", "DIG:PIN DIO7_N,1", "DIG:PIN:DIR IN,DIO0_P", "ANALOG:PIN AOUT3,1", "OUTPUT2:STATE ON"],
+    "picomotors": ["1>1PR2001", "1>1PA100", "1>1MV+", "1>3PR1", "RS"],
+    "rotators": ["0fw", "0so00001000", "0ma80000000"],
+}
+
+
+class Listening:
+    """A table whose twins note every byte that reaches them."""
+
+    def __init__(self) -> None:
+        self.table = SmallTable(small_station())
+        self.heard: list[tuple[str, bytes]] = []
+        for name, wire in self.table.simulation.wires.items():
+            wire.on_bytes = self._noting(name, wire.on_bytes)  # type: ignore[method-assign]
+
+    def _noting(self, name: str, pass_on: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def on_bytes(data: bytes) -> None:
+            self.heard.append((name, data))
+            pass_on(data)
+
+        return on_bytes
+
+    def told(self, name: str, text: str) -> bool:
+        """Return whether the instrument heard `text`, whatever its driver asked beside."""
+        return any(owner == name and text.encode("latin-1") in data for owner, data in self.heard)
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[Listening]:
+    found = Listening()
+    yield found
+    found.table.close()
+
+
+CASES = [(name, text) for name, texts in REFUSED.items() for text in texts]
+
+
+@pytest.mark.parametrize(("name", "text"), CASES)
+def test_a_line_beyond_the_limits_never_reaches_the_instrument(listening: Listening, name: str, text: str) -> None:
+    listening.heard.clear()
+    with pytest.raises(LimitError, match="nothing was sent"):
+        listening.table.station.driver(name).write(text)
+    assert not listening.told(name, text)
+    assert listening.table.beyond() == []
+
+
+@pytest.mark.parametrize(("name", "text"), CASES)
+def test_who_talks_to_one_instrument_passes_the_gate_too(listening: Listening, name: str, text: str) -> None:
+    if name == "picomotors":
+        listening.table.station.clock.sleep(1.0)
+    listening.heard.clear()
+    with pytest.raises(LimitError, match=r"nothing was sent.*Asked for by labctl talk"):
+        _exchange(listening.table.file, listening.table.link, name, text, write=True)
+    assert not listening.told(name, text)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_of_any_line_what_is_refused_is_not_heard(listening: Listening, data: Any) -> None:
+    name = data.draw(st.sampled_from(sorted(set(HOSTILE) - {"oven"})))
+    text = data.draw(HOSTILE[name])
+    driver = listening.table.station.driver(name)
+    listening.heard.clear()
+    try:
+        listening.table.write(name, text)
+    except LimitError:
+        assert not listening.told(name, text) or not text
+    except LabError:
+        assert listening.told(name, text)
+    else:
+        assert listening.told(name, text)
+    driver.reconnect()
+    assert listening.table.beyond() == []

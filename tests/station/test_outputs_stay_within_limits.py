@@ -261,6 +261,7 @@ class Outputs(RuleBasedStateMachine):
         note(f"park: {problems}")
         if self.untouched:
             assert problems == [], problems
+        self.untouched = self.untouched and not self.software  # who parks ends: its own servos have moved behind it
 
     @rule()
     def reset_interlocks(self) -> None:

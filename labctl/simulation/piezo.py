@@ -64,9 +64,12 @@ class PiezoChannel:
 
     def drive(self, volts: float) -> None:
         """Set what the amplifier adds to its external input, in V."""
-        self._setting_v = volts
+        servo_v = self._servo_output()
+        before_v, self._setting_v = self.volts(servo_v), volts
+        if before_v == self.volts(servo_v) and before_v in (LOWEST_V, HIGHEST_V):
+            self.setting_track.begin_anew()  # where the servo holds it at an end of its range, it feels nothing
         self.setting_track.at(volts)
-        self.moved(self._servo_output())
+        self.moved(servo_v)
 
     def external_volts(self) -> float:
         """Return what the external input adds, in V at the piezo."""

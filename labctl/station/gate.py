@@ -84,7 +84,7 @@ class Rule:
 
     `limit` is where it may be, or how far it may go at once if it is moved `by_steps` from wherever it is. `present`
     asks where it is when nobody knows; `unless` is given a value and says why it may not be had now, "" where it may;
-    while `may_jump` says so its slew does not count. Once it is on, nobody knows any more where the outputs in
+    while `may_jump` says so its slew does not count, if it is moved alone. Once it is on, nobody knows where those in
     `releases` are.
     """
 
@@ -139,6 +139,7 @@ class OutputGate:
         """
         after: dict[tuple[str, str], Known] = {}
         steps: list[tuple[tuple[str, str], float]] = []
+        alone = len({move.output for move in moves}) == 1
         try:
             for move in moves:
                 key = (instrument, move.output)
@@ -146,7 +147,7 @@ class OutputGate:
                 if rule.by_steps:
                     self._check_step(key, rule, move, steps)
                 else:
-                    after[key] = self._level(key, rule, move, after)
+                    after[key] = self._level(key, rule, move, after, alone=alone)
         except LimitError as refusal:
             told = LimitError(f"{refusal} Asked for by {who_asks()}, with {command.strip()[:60]!r} to {instrument}.")
             told.remedy = refusal.remedy
@@ -176,7 +177,15 @@ class OutputGate:
 
     # ---- outputs that are sent somewhere ----------------------------------------------------------------------------
 
-    def _level(self, key: tuple[str, str], rule: Rule, move: Move, after: Mapping[tuple[str, str], Known]) -> Known:
+    def _level(
+        self,
+        key: tuple[str, str],
+        rule: Rule,
+        move: Move,
+        after: Mapping[tuple[str, str], Known],
+        *,
+        alone: bool,
+    ) -> Known:
         known = after.get(key) or self._histories[key].known
         value = move.value
         if move.kind is MoveKind.STEP:
@@ -187,7 +196,8 @@ class OutputGate:
                 f"{rule.limit.what}: {why}; nothing was sent.", remedy=f"See {rule.limit.key} of the station file."
             )
         now = self._clock.now()
-        if rule.slew is None or (rule.may_jump is not None and rule.may_jump()):
+        # A command that moves something else too may switch this on before it jumps, or after.
+        if rule.slew is None or (alone and rule.may_jump is not None and rule.may_jump()):
             return Known(value, now)
         return self._slewed(rule, rule.slew, known, value, now)
 

@@ -90,9 +90,8 @@ class PiezoChannel(DriverChannel):
         maxsplit=0,
     )
 
-    @property
-    def set_point_found(self) -> float | None:
-        """Get the set point in V that somebody worked out from measurements; None where it was set since."""
+    def found_set_point(self) -> float | None:
+        """Return the set point in V that somebody worked out from measurements; None where it was set since."""
         return self._found
 
     def take_for_set_point(self, volts: float) -> None:

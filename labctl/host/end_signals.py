@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # a terminal that closes: HUP, on Windows BREAK
+_CLOSED = "SIGHUP"  # a terminal that closes; on Windows BREAK
+_NAMES = ("SIGINT", "SIGTERM", _CLOSED, "SIGBREAK")
 
 
 def end_signals() -> tuple[signal.Signals, ...]:
-    """Return those that this system has and that nobody told it to ignore, as `nohup` does with HUP."""
-    there = (getattr(signal, name, None) for name in _NAMES)
-    return tuple(one for one in there if one is not None and signal.getsignal(one) is not signal.SIG_IGN)
+    """Return those that this system has, but HUP where `nohup` said that it is to be ignored."""
+    there = {name: one for name in _NAMES if (one := getattr(signal, name, None)) is not None}
+    return tuple(
+        one for name, one in there.items() if name != _CLOSED or signal.getsignal(one) is not signal.SIG_IGN
+    )
 
 
 def leave_terminal(number: int) -> None:

@@ -141,8 +141,8 @@ class AnalogServo:
             output_v, swing_v, track = self._output_v, self._swing_v, self.output_track
             track.last = output_v
             if output_v - swing_v < track.low or output_v + swing_v > track.high:
-                track.seen(output_v - swing_v)
-                track.seen(output_v + swing_v)
+                track.seen(self._clamped(output_v - swing_v))  # the module clips a swing that is too wide
+                track.seen(self._clamped(output_v + swing_v))
                 track.last = output_v
         self._moved(self._output_v)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served_table import ServedTable, SmallCore, lives, served_table, small_core, until
+from guarded_table import ServedTable, SmallCore, lives, served_table, small_core, until
 
 from labctl.configuration.toml_reading import load_station
 from labctl.station.table_hold import Intent, table_held

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from served_table import PATIENCE_S, TESTS, ServedTable, lives, served_table, until
+from guarded_table import PATIENCE_S, TESTS, ServedTable, lives, served_table, until
 
 pytestmark = [
     pytest.mark.slow,

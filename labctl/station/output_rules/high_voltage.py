@@ -42,8 +42,8 @@ def _set_point_v(
     def present_v() -> float:
         amplifier: Any = drivers[entry.instrument]
         channel: PiezoOutput = amplifier.channels[entry.channel]
-        if channel.set_point_found is not None:
-            return channel.set_point_found
+        if (found_v := channel.found_set_point()) is not None:
+            return found_v
         return set_point_behind(channel, servo_at_piezo_v(name))
 
     return present_v

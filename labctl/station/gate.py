@@ -205,7 +205,7 @@ class OutputGate:
         to_safe = self._way.is_taken
         if known is None:
             if to_safe:
-                return Known(value, now, to_safe=True)  # the way to rest is never closed for want of knowledge
+                return Known(value, now)  # the way to rest is never closed for want of knowledge
             known = Known(self._where(rule, None), now)
         elif to_safe and not known.to_safe:
             known = Known(known.value, known.at)  # what the slower law let it do does not count on the way to rest

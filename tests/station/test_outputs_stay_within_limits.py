@@ -27,7 +27,7 @@ from labctl.station.parking import park
 from labctl.station.revival import revive
 
 EXAMPLES_ENV, SEED_ENV = "LABCTL_STATEFUL_EXAMPLES", "LABCTL_STATEFUL_SEED"
-FEW, FEW_STEPS = 25, 15
+FEW, FEW_STEPS = 12, 15
 MANY, MANY_STEPS = 300, 25
 PIEZOS = ("opa_length", "pump_phase", "lo1", "cavity1", "arm")
 SERVOS = ("opa_length", "pump_phase", "lo1")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from labctl.errors import LockError
+from labctl.errors import AnalysisRefused, LockError
 from labctl.estimation.cross_spectrum import BandMatrix, ComplexArray, cross_spectral_matrix
 from labctl.estimation.network import optimal_combination, relative_to_shot, remove_loss, weighted_sum
 from labctl.estimation.parametric_gain import ParametricGain
@@ -46,6 +47,7 @@ from procedures.traces import LOCKING_S, TRIES, block_beams, open_beams
 
 SHOT_RECORDS = 3  # times the records of one variance: all of them share the shot noise
 DARK_SHARE = 1.0 / 3.0
+CLEAR_SIGMAS = 5.0  # of a fall of the antisqueezing that is none of chance
 BAND_MARGIN_HZ = 350e3  # beyond the resonances: more bins, and one phase still fits the cables to 1e-3 of the squeezing
 LINEWIDTH_HZ = 103e6  # of the source cavity for the seed, full width at half maximum, as designed
 HELD_READINGS = 10
@@ -283,6 +285,7 @@ class SqueezingAgainstPump(LabProcedure):
         )
 
     def _analyse(self, points: list[_Point], channel: Estimate, working_w: Estimate) -> None:
+        require_below_threshold([(point.power_w, point.antisqueezed) for point in points])
         model = fit_squeezing(
             [point.power_w.value for point in points],
             [point.squeezed.value for point in points],
@@ -319,6 +322,19 @@ class SqueezingAgainstPump(LabProcedure):
             self.event("warning", f"{told}: {apart:.1f} sigma apart. Is the linewidth right, or the zero of the seed?")
         else:
             self.event("info", f"{told}: {apart:.1f} sigma apart.")
+
+
+def require_below_threshold(antisqueezing: Sequence[tuple[Estimate, Estimate]]) -> None:
+    """Raise `AnalysisRefused` where more pump (W, in rising order) gave clearly less antisqueezing (variance over shot
+    noise): no source below its threshold does that."""
+    for (weaker_w, before), (stronger_w, after) in pairwise(antisqueezing):
+        if before.value - after.value > CLEAR_SIGMAS * math.hypot(before.sigma, after.sigma):
+            raise AnalysisRefused(
+                f"At {1e3 * stronger_w.value:.2f} mW the light is less antisqueezed ({after.value:.2f} times shot noise) "
+                f"than at {1e3 * weaker_w.value:.2f} mW ({before.value:.2f}): the pump is above the threshold there, which "
+                "moves with the temperature of the crystal in its oven, or the source was not locked.",
+                remedy="Measure the threshold again (parametric_gain), or lower the highest power.",
+            )
 
 
 def _value_and_sigma(estimates: list[Estimate]) -> list[list[float]]:

@@ -330,9 +330,9 @@ def require_below_threshold(antisqueezing: Sequence[tuple[Estimate, Estimate]]) 
     for (weaker_w, before), (stronger_w, after) in pairwise(antisqueezing):
         if before.value - after.value > CLEAR_SIGMAS * math.hypot(before.sigma, after.sigma):
             raise AnalysisRefused(
-                f"At {1e3 * stronger_w.value:.2f} mW the light is less antisqueezed ({after.value:.2f} times shot noise) "
-                f"than at {1e3 * weaker_w.value:.2f} mW ({before.value:.2f}): the pump is above the threshold there, which "
-                "moves with the temperature of the crystal in its oven, or the source was not locked.",
+                f"At {1e3 * stronger_w.value:.2f} mW the light is less antisqueezed ({after.value:.2f} times shot "
+                f"noise) than at {1e3 * weaker_w.value:.2f} mW ({before.value:.2f}): the pump is above the threshold "
+                "there, which moves with the temperature of the crystal in its oven, or the source was not locked.",
                 remedy="Measure the threshold again (parametric_gain), or lower the highest power.",
             )
 

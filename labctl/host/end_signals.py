@@ -17,9 +17,7 @@ _NAMES = ("SIGINT", "SIGTERM", _CLOSED, "SIGBREAK")
 def end_signals() -> tuple[signal.Signals, ...]:
     """Return those that this system has, but HUP where `nohup` said that it is to be ignored."""
     there = {name: one for name in _NAMES if (one := getattr(signal, name, None)) is not None}
-    return tuple(
-        one for name, one in there.items() if name != _CLOSED or signal.getsignal(one) is not signal.SIG_IGN
-    )
+    return tuple(one for name, one in there.items() if name != _CLOSED or signal.getsignal(one) is not signal.SIG_IGN)
 
 
 def leave_terminal(number: int) -> None:

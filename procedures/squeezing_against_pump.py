@@ -47,7 +47,7 @@ from procedures.traces import LOCKING_S, TRIES, block_beams, open_beams
 
 SHOT_RECORDS = 3  # times the records of one variance: all of them share the shot noise
 DARK_SHARE = 1.0 / 3.0
-CLEAR_SIGMAS = 5.0  # of a fall of the antisqueezing that is none of chance
+FALL_SIGMAS = 5.0  # of a fall of the antisqueezing that is none of chance
 BAND_MARGIN_HZ = 350e3  # beyond the resonances: more bins, and one phase still fits the cables to 1e-3 of the squeezing
 LINEWIDTH_HZ = 103e6  # of the source cavity for the seed, full width at half maximum, as designed
 HELD_READINGS = 10
@@ -328,7 +328,7 @@ def require_below_threshold(antisqueezing: Sequence[tuple[Estimate, Estimate]]) 
     """Raise `AnalysisRefused` where more pump (W, in rising order) gave clearly less antisqueezing (variance over shot
     noise): no source below its threshold does that."""
     for (weaker_w, before), (stronger_w, after) in pairwise(antisqueezing):
-        if before.value - after.value > CLEAR_SIGMAS * math.hypot(before.sigma, after.sigma):
+        if before.value - after.value > FALL_SIGMAS * math.hypot(before.sigma, after.sigma):
             raise AnalysisRefused(
                 f"At {1e3 * stronger_w.value:.2f} mW the light is less antisqueezed ({after.value:.2f} times shot "
                 f"noise) than at {1e3 * weaker_w.value:.2f} mW ({before.value:.2f}): the pump is above the threshold "

@@ -110,7 +110,8 @@ def _decay(time_s: FloatArray, power: FloatArray, width: int, name: str) -> Deca
     off = _drive_off(power[begin:far], step, rate, floor)
     first = begin + off
     reaches_floor = math.log(max(float(p[top]) / max(floor, SMALLEST_POWER), 1.0)) + FLOOR_TIMES
-    last = min(last, first + max(FEWEST_SAMPLES, math.ceil(reaches_floor / (rate * step))))
+    samples = min(reaches_floor / max(rate * step, SMALLEST_POWER), float(len(p)))
+    last = min(last, first + max(FEWEST_SAMPLES, math.ceil(samples)))
     if last - first < FEWEST_SAMPLES:
         raise AnalysisRefused(
             f"{name}: the decay has {last - first} samples, too few.", remedy="Sample faster or record longer."

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labctl.errors import StoreError
 from labctl.simulation.disturbances import Happening
 from labctl.simulation.sensor_plant import ELECTRONIC_NOISE_V, RESONANCE_DRIFT_HZ
 from labctl.simulation.true_detectors import detector_numbers, shared_numbers
@@ -53,9 +54,19 @@ class Revelation:
 def reveal(run: Path) -> Revelation:
     """Return what was true of the simulated table of the run in this folder.
 
-    Raises `StoreError` where it has no truth file, or one that cannot be read.
+    Raises `StoreError` where it has no truth file, or one that cannot be read, or whose numbers are those of no table.
     """
     file = read_truth(run)
+    try:
+        return _revealed(file)
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        raise StoreError(
+            f"The truth of {run.name} is damaged: its numbers are those of no table ({error}).",
+            remedy="Leave --reveal out.",
+        ) from error
+
+
+def _revealed(file: TruthFile) -> Revelation:
     point = WorkingPoint(as_set(file.truth, file.plates_deg), file.design)
     conditional = _conditional(point.records(_record_band(point)))
     raw = float(point.plain_sum(_quiet_hz(point)))

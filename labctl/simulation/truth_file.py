@@ -22,6 +22,7 @@ from labctl.simulation.truth import Scenario, SensorTruth, Truth
 TRUTH_FILE = "truth.json"
 FORMAT = 1
 LARGEST_BYTES = 64 * 2**20
+LONGEST_REASON = 300  # characters
 ABOUT = "What is true of the simulated table of this run. Nothing that measures reads it; labctl report --reveal does."
 
 
@@ -111,7 +112,7 @@ def read_truth(run: Path) -> TruthFile:
         raise StoreError(f"{path} cannot be read ({error.strerror}).", remedy="Check its permissions.") from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise StoreError(
-            f"{path} is damaged or from another version of labctl ({error}).",
+            f"{path} is damaged or from another version of labctl ({str(error)[:LONGEST_REASON]}).",
             remedy="Reveal it with the version that made the run; its manifest names it.",
         ) from error
 

@@ -108,6 +108,9 @@ def read_text_table(path: Path | str) -> TextTable:
     )
 
 
+LONGEST_NUMBER = 100  # characters; what is longer and no plain number is text
+
+
 def split_fields(text: str, separator: str | None) -> list[str]:
     """The fields of one line without quotes; quoted separators do not separate."""
     if separator is None:
@@ -133,6 +136,8 @@ def number_of(field: str) -> float | None:
     if _NUMBER.fullmatch(field):  # nearly always
         value = float(field)
         return value if abs(value) < SCPI_NOT_A_NUMBER else math.nan
+    if len(field) > LONGEST_NUMBER:
+        return None
     text = field.replace("\u2212", "-")
     if "," in text:
         if _DOTS_FOR_THOUSANDS.fullmatch(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import time
@@ -24,10 +25,11 @@ from labctl.configuration.served_station import write_served_station
 from labctl.configuration.toml_reading import check_file
 from labctl.core.stored_runs import StoredRuns
 from labctl.errors import AnalysisRefused, ConfigurationError, LabError, StoreError
+from labctl.simulation import reveal as reveal_room
 from labctl.simulation.truth_file import read_truth
 from labctl.spectra import text_table
 from labctl.spectra.column_labels import header_facts, label_of
-from labctl.spectra.text_table import read_text_table
+from labctl.spectra.text_table import number_of, read_text_table
 from labctl.store import rows, trace_rows
 from labctl.store.catalogue import Catalogue
 from labctl.store.export import ExportFormat, export_run
@@ -277,3 +279,19 @@ def test_a_pipe_is_not_taken_for_a_station_file(tmp_path: Path) -> None:
 def test_a_record_of_other_types_is_no_record(record: NamedResult) -> None:
     with pytest.raises(TypeError, match=r"(value|sigma|name) is .*, not "):
         as_declared(record)
+
+
+def test_a_long_text_is_no_number_and_costs_nothing() -> None:
+    assert number_of("1,234" * 5000 + "x") is None
+    assert number_of("9" * 5000) is not None  # as long as it is, a plain number is one
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e300])
+def test_a_truth_of_impossible_numbers_is_refused(run: Path, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(_: object) -> object:
+        return math.log(-value * value) if value else 1.0 / value
+
+    monkeypatch.setattr(reveal_room, "read_truth", lambda folder: object())
+    monkeypatch.setattr(reveal_room, "_revealed", impossible)
+    with pytest.raises(StoreError, match="numbers are those of no table"):
+        reveal_room.reveal(run)

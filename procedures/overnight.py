@@ -47,6 +47,7 @@ __all__ = [
 HEALTH_PERIOD_S = 300.0
 PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
 CONDITION_LOOK_S = 5.0  # between two looks whether a run that waits may go on
+LOOK_FOR_LOST_S = 120.0  # between two tries of a run that waits to reach who does not answer
 WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
 
 
@@ -284,9 +285,13 @@ class RecipeRun:
         self._conditions.keep_looking()
         self._event("warning", step.name, f"Paused: {reason}")
         self._on_stall(f"{step.name} waits: {reason}")
+        look_for_lost_at = clock.now() + LOOK_FOR_LOST_S
         while self._conditions.why():
             if self._stop.asked():
                 return False
+            if clock.now() >= look_for_lost_at:
+                self._bring_back_lost()
+                look_for_lost_at = clock.now() + LOOK_FOR_LOST_S
             if self._queue.must_skip(queued):
                 self._end(queued, StepState.SKIPPED, "skipped by the operator")
                 return False
@@ -298,6 +303,11 @@ class RecipeRun:
             clock.sleep(CONDITION_LOOK_S)
         self._event("info", step.name, f"Goes on after {clock.now() - began_at:.0f} s: {reason} is over.")
         return True
+
+    def _bring_back_lost(self) -> None:
+        """Open the links again that broke: what a pause waits for may be the reading of an instrument that was away."""
+        if any(not health.answers for health in self._bench.station.health()):
+            self._ways_out.reconnect()
 
     def _redo_what_is_in_doubt(self, after: QueuedStep) -> None:
         """Put steps back into the queue whose data turned out to be doubtful after they were done, as long as the

@@ -44,7 +44,9 @@ def make_night(script: Script) -> Iterator[Any]:
         station = open_station(changed, link)
         opened.append(station)
         station.interlocks.start()
-        return Night(station, link.simulation.table, script)
+        night = Night(station, link.simulation.table, script)
+        night.simulation = link.simulation  # type: ignore[attr-defined]
+        return night
 
     yield make
     for station in opened:
@@ -70,6 +72,14 @@ def test_a_step_waits_while_an_interlock_stands_and_is_done_again(
     assert told == [("error", "interlock vacuum"), ("info", "interlock vacuum")]
     (stall,) = night.stalls
     assert stall.startswith("a waits: Interlock vacuum: the gauge chamber reads")
+
+
+def test_a_gauge_whose_link_broke_is_reached_again_while_the_night_waits(make_night: Any) -> None:
+    night = make_night("pause")
+    night.simulation.inject("vacuum", "dropped", after=10.0, lasting=60.0)
+    night.script.actions["a"] = [measure(300.0), measure(50.0)]
+    assert night.run(step("a"), pause=Pause(longest=1200.0)).state is RunState.COMPLETE
+    assert [event for event in night.journal.events if event.text == "vacuum answers again."]
 
 
 @pytest.mark.parametrize("action", ["dark", "safe"])

@@ -79,7 +79,7 @@ class SIM960(DriverChannel):
 
     _last_line = ""
     _limits_v: tuple[float, float] | None = None  # of the output, lower and upper, as the module last said or took them
-    _heard_output_v: float | None = None  # from a reading just made, until the next step
+    _heard_output_v: float | None = None  # while the loop is opened: where it is then
     _noted_events = StandardEvent.NONE
 
     def insert_id(self, command: str) -> str:
@@ -247,10 +247,6 @@ class SIM960(DriverChannel):
             self.note_setting("manual_output", held)
             self.note_setting("closed", False)
             return held
-
-    def take_for_output(self, volts: float | None) -> None:
-        """Take `volts` for where the output is, without asking, until this is called with None."""
-        self._heard_output_v = volts
 
     def whereabouts_v(self) -> float:
         """Return where the output is, in V: of a closed loop as its monitor last said, else as it was told."""

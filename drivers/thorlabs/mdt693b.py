@@ -94,8 +94,8 @@ class PiezoChannel(DriverChannel):
         """Return the set point in V that somebody worked out from measurements; None where it was set since."""
         return self._found
 
-    def take_for_set_point(self, volts: float) -> None:
-        """Take `volts` for where the set point is, until it is set."""
+    def take_for_set_point(self, volts: float | None) -> None:
+        """Take `volts` for where the set point is, until it is set; None for what nobody knows."""
         self._found = volts
 
     def forget_command(self) -> None:

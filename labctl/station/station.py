@@ -102,6 +102,7 @@ class Station:
         self._interlocks: Interlocks | None = None
         self.on_trouble: Callable[[str, str], None] = lambda name, sentence: log.warning(sentence)
         self.gate = OutputGate(clock, self.way)
+        self.gate.on_refusal = log.warning
         self.gate.add(output_rules(file, self._drivers, lambda name: self._servo_at_piezo(name)()))
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from chaos_causes import explained
 from chaos_plan import SHORT_NIGHT, WHOLE_NIGHT, ChaosPlan, drawn_plan
-from kill_nights import FEWEST_SIGMAS_APART, NOT_MEASURED, OnDisk, files_of_a_short_night
+from kill_nights import FEWEST_SIGMAS_APART, OnDisk, files_of_a_short_night, sigmas_apart
 
 from labctl.configuration.station_file import StationFile
 from labctl.configuration.templates import copy_templates
@@ -382,14 +382,7 @@ def undone(reader: RunReader, needed: Sequence[str]) -> list[str]:
 
 def _compare(night: Night, after: OnDisk, quiet: OnDisk) -> None:
     unnoticed = any(fault.kind in UNNOTICED for fault in night.plan.faults)
-    for name, mine in after.results.items():
-        theirs = quiet.results.get(name)
-        if theirs is None or NOT_MEASURED.match(name):
-            continue
-        sigma = math.hypot(mine.sigma, theirs.sigma)
-        if sigma <= 0.0:
-            continue
-        apart = (mine.value - theirs.value) / sigma
+    for name, apart in sigmas_apart(after, quiet):
         night.chi2, night.numbers = night.chi2 + apart**2, night.numbers + 1
         if abs(apart) > FEWEST_SIGMAS_APART and not unnoticed:
             night.wrong.append(f"{name} is {apart:+.1f} sigma from that of the quiet night")

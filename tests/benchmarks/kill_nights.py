@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +128,17 @@ def killed_night(station: Path, recipe: Path, seed: int, runs: Path, after_s: fl
     return night
 
 
+def sigmas_apart(one: OnDisk, other: OnDisk) -> Iterator[tuple[str, float]]:
+    """Return how far the results that both have, and that both measured, are apart: name and distance in sigmas."""
+    for name, mine in one.results.items():
+        theirs = other.results.get(name)
+        if theirs is None or NOT_MEASURED.match(name):
+            continue
+        sigma = math.hypot(mine.sigma, theirs.sigma)
+        if sigma > 0.0:
+            yield name, (mine.value - theirs.value) / sigma
+
+
 def _compare(night: Killed, before: OnDisk, after: OnDisk, whole: OnDisk, state: RunState) -> None:
     if state is not RunState.COMPLETE:
         night.faults.append(f"it ended {state}")
@@ -139,14 +150,7 @@ def _compare(night: Killed, before: OnDisk, after: OnDisk, whole: OnDisk, state:
         night.faults.append(f"steps done twice: {', '.join(twice)}")
     if missing := sorted(whole.results.keys() - after.results.keys() - {n for n in whole.results if n[:6] == "night."}):
         night.faults.append(f"results missing: {', '.join(missing)}")
-    for name, mine in after.results.items():
-        theirs = whole.results.get(name)
-        if theirs is None or NOT_MEASURED.match(name):
-            continue
-        sigma = math.hypot(mine.sigma, theirs.sigma)
-        if sigma <= 0.0:
-            continue
-        apart = (mine.value - theirs.value) / sigma
+    for name, apart in sigmas_apart(after, whole):
         night.chi2, night.numbers = night.chi2 + apart**2, night.numbers + 1
         if abs(apart) > FEWEST_SIGMAS_APART:
             night.faults.append(f"{name} is {apart:+.1f} sigma from that of the whole night")

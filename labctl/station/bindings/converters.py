@@ -140,8 +140,8 @@ class SteeredPiezo(BoundPiezo):
         """Rest at `volts`; what the servo adds stays, and does not change meanwhile."""
         with self._lock:
             self._ramping = True
-        wait_out(self._clock, RAMP_STEP_S)  # the slew of the servo's last step is over then
         try:
+            wait_out(self._clock, RAMP_STEP_S)  # the slew of the servo's last step is over then
             super().ramp_to(volts + self._steering_v)
         finally:
             self._note_rest()

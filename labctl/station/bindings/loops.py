@@ -218,11 +218,10 @@ class BoundServo:
     def told_output(self) -> float:
         """Return the output in V, from the reply to `ask_output`: of a loop that moves, as it was half a second ago."""
         told_v, known_v = finite_number(self._module.read()), self._manual_v
-        if known_v is not None and abs(told_v - known_v) > MONITOR_WITHIN_V and not self._module.closed:
-            # It moved in the last half second, or somebody was at its front panel.
-            told_v = float(self._module.manual_output)
-        self._module.take_for_output(told_v)  # what is on its way to rest has no time to be asked again
-        return told_v
+        if known_v is None or abs(told_v - known_v) <= MONITOR_WITHIN_V:
+            return told_v
+        # It moved in the last half second, or somebody was at its front panel.
+        return told_v if self._module.closed else float(self._module.manual_output)
 
     def step_to_rest(self, from_v: float, largest_step_v: float) -> float:
         """Open the loop, whatever it is now, and go one step from `from_v` towards 0 V, in one line; return where the
@@ -234,7 +233,6 @@ class BoundServo:
         volts = 0.0 if abs(from_v) <= largest_step_v else round(from_v - math.copysign(largest_step_v, from_v), 3)
         self._module.write(f"MOUT {volts:g};AMAN 0" + ("" if volts else ";*ESR?"))
         self._manual_v = volts
-        self._module.take_for_output(None)
         return volts
 
     def told_taken(self) -> None:

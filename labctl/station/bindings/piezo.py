@@ -106,8 +106,11 @@ class BoundPiezo:
 
     def _put_out(self, volts: float, begun: int) -> None:
         with self._channel.parent.transaction():
-            self._way.check(begun)
-            self._channel.voltage = volts
+            try:
+                self._way.check(begun)
+                self._channel.voltage = volts
+            finally:
+                self._channel.take_for_set_point(None)  # a step that was not taken leaves no belief behind
 
     # ---- on the way to rest: half exchanges, so that all amplifiers are at work at once -----------------------------
 

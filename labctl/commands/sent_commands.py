@@ -12,7 +12,7 @@ from typing import Any, Final
 from labctl.configuration.station_file import StationFile
 from labctl.configuration.wiring import uses
 from labctl.station.station import Station
-from labctl.station.traffic import readable, traffic_logger
+from labctl.station.traffic import listen_to, readable
 
 LONGEST_BLOCK: Final = 40  # commands that are looked for as one group that comes again
 
@@ -143,8 +143,8 @@ def recorded_commands(station: Station) -> Iterator[list[Sent]]:
 
 def _listen(name: str, station: Station, recorder: _Recorder) -> Callable[[], None]:
     """Listen to one instrument and return what ends it."""
-    logger, wire, driver = traffic_logger(name), _Wire(name, recorder.write), station.driver(name)
-    level, keep = logger.level, driver.on_setting
+    driver = station.driver(name)
+    end_listening, keep = listen_to(name, _Wire(name, recorder.write)), driver.on_setting
 
     def on_setting(path: str, value: Any) -> None:
         if keep is not None:
@@ -152,12 +152,9 @@ def _listen(name: str, station: Station, recorder: _Recorder) -> Callable[[], No
         recorder.setting(name, path, value)
 
     def end() -> None:
-        logger.removeHandler(wire)
-        logger.setLevel(level)
+        end_listening()
         driver.on_setting = keep
 
-    logger.addHandler(wire)
-    logger.setLevel(logging.DEBUG)
     driver.on_setting = on_setting
     return end
 

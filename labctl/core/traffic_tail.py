@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Final
 
 from labctl.errors import LabError
-from labctl.station.traffic import readable, traffic_logger
+from labctl.station.traffic import listen_to, readable
 
 MOST_LINES: Final = 300
 _DIRECTIONS: Final = {"WRITE:%s": ">", "READ:%s": "<"}  # as pymeasure's adapters log
@@ -24,6 +24,7 @@ class TrafficTail:
         self._instruments = tuple(instruments)
         self._guard = threading.Lock()
         self._tails: dict[str, _Tail] = {}
+        self._ends: list[Callable[[], None]] = []
 
     def read(self, instrument: str) -> str:
         """Return the last lines. Raises `LabError` where there is no such instrument."""
@@ -32,19 +33,15 @@ class TrafficTail:
         with self._guard:
             if instrument not in self._tails:
                 self._tails[instrument] = _Tail()
-                logger = traffic_logger(instrument)
-                logger.addHandler(self._tails[instrument])
-                logger.setLevel(logging.DEBUG)
+                self._ends.append(listen_to(instrument, self._tails[instrument]))
         return "\n".join(self._tails[instrument].lines) or NOT_YET
 
     def close(self) -> None:
         """Keep nothing more."""
         with self._guard:
-            for instrument, tail in self._tails.items():
-                logger = traffic_logger(instrument)
-                logger.removeHandler(tail)
-                if not logger.handlers:
-                    logger.setLevel(logging.NOTSET)
+            for end in self._ends:
+                end()
+            self._ends.clear()
             self._tails.clear()
 
 

@@ -209,9 +209,12 @@ def _jitters(
     low, high = promise.lossless()
     efficiency = min((1.0 - still.value) / (1.0 - low), 1.0)
     if not efficiency > 0.0:
-        raise AnalysisRefused(f"A joint variance of {still} is that of no squeezed light.", remedy="Check the locks.")
+        raise AnalysisRefused(f"A joint variance of {still} is that of no squeezed light.", remedy=_noisiest(network))
     source = SharedSource(Estimate(low, 0.0), Estimate(high, 0.0), Estimate(efficiency, 0.0))
-    private = phase_jitter(network, source, Beside.JOINT).private_variance
+    try:
+        private = phase_jitter(network, source, Beside.JOINT).private_variance
+    except AnalysisRefused as error:
+        raise AnalysisRefused(str(error), remedy=_noisiest(network)) from error
     swing = promise.swing()
     steep = efficiency * swing.value
     both = Estimate(added.value / steep, math.hypot(added.sigma, added.value * swing.relative_sigma) / steep)
@@ -221,6 +224,13 @@ def _jitters(
         root(common, "rad", "rms phase noise that all detectors share, slower than a fraction of a ms"),
         root(private, "rad", "rms phase noise of each detector alone, mean over the detectors"),
     )
+
+
+def _noisiest(network: NetworkCovariance) -> str:
+    """Return which detector to look at first."""
+    alone = network.covariance.diagonal().real
+    sensor = int(np.argmax(alone)) + 1
+    return f"Alone, sensor {sensor} is the noisiest with {alone.max():.2f} of its shot noise: look at lo{sensor} first."
 
 
 def _lost_to_delays(coherence: Estimate, joint: Estimate) -> Estimate:

@@ -7,12 +7,13 @@ terminators. Bytes that are no text are shown in hexadecimal, long ones shortene
 from __future__ import annotations
 
 import logging
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from labctl.errors import StoreError
 
@@ -26,13 +27,33 @@ _ROOT = "labctl.traffic"
 _DIRECTIONS = {"WRITE:%s": ">", "READ:%s": "<"}  # as pymeasure's adapters log
 _BINARY_SHARE = 0.25  # of bytes that are no text, from which on a message is not shown as text
 _NAMED = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", "\t": "\\t"}
+_listening: Final[Counter[str]] = Counter()  # who listens to each; a logger may have handlers of others as well
+_guard: Final = threading.Lock()
 
 
 def traffic_logger(instrument: str) -> logging.Logger:
-    """Return the logger that the link of an instrument writes to; silent until `logged_traffic` switches it on."""
+    """Return the logger that the link of an instrument writes to; silent until somebody listens (`listen_to`)."""
     logger = logging.getLogger(f"{_ROOT}.{instrument}")
     logger.propagate = False
     return logger
+
+
+def listen_to(instrument: str, listener: logging.Handler) -> Callable[[], None]:
+    """Give a listener all that goes over the wire of an instrument, until what is returned is called."""
+    logger = traffic_logger(instrument)
+    logger.addHandler(listener)
+    with _guard:
+        _listening[instrument] += 1
+        logger.setLevel(logging.DEBUG)
+
+    def end() -> None:
+        logger.removeHandler(listener)
+        with _guard:
+            _listening[instrument] -= 1
+            if not _listening[instrument]:
+                logger.setLevel(logging.NOTSET)
+
+    return end
 
 
 class TrafficLog(logging.Handler):
@@ -165,17 +186,13 @@ class TrafficLog(logging.Handler):
 def logged_traffic(instruments: Iterable[str], most_bytes: int | None = MOST_BYTES) -> Iterator[dict[str, TrafficLog]]:
     """Log what goes over the wire of these instruments inside the block: one log each, by instrument."""
     logs = {name: TrafficLog(name, most_bytes) for name in dict.fromkeys(instruments)}
-    for name, log in logs.items():
-        logger = traffic_logger(name)
-        logger.addHandler(log)
-        logger.setLevel(logging.DEBUG)
+    ends = [listen_to(name, log) for name, log in logs.items()]
     try:
         yield logs
     finally:
-        for name, log in logs.items():
-            logger = traffic_logger(name)
-            logger.removeHandler(log)
-            logger.setLevel(logging.NOTSET)
+        for end in ends:
+            end()
+        for log in logs.values():
             log.close()
 
 

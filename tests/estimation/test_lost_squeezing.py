@@ -31,6 +31,7 @@ class Fault:
     common_rad: float = 0.0
     private_rad: float = 0.0
     transmission: float = 1.0
+    turned_rad: tuple[float, ...] = (0.0,) * SENSORS
 
 
 FAULTS = {
@@ -68,7 +69,7 @@ def diagnosed(fault: Fault, seed: int) -> tuple[Lost, np.ndarray]:
     pieces = np.empty((RECORDS, PIECES, SENSORS, SENSORS), dtype=complex)
     for record in range(RECORDS):
         for piece in range(PIECES):
-            state = shared_state(low, high, share, common[record, piece, 0] + private[record, piece])
+            state = shared_state(low, high, share, common[record, piece, 0] + private[record, piece] + fault.turned_rad)
             found = drawn(rng, state.matrix(), fault.delays_s)
             pieces[record, piece] = found.mean(axis=0)
             total += found
@@ -101,6 +102,11 @@ def test_the_cause_is_named(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", FAULTS)
 def test_the_cause_is_named_for_every_seed(scenario: str, seed: int) -> None:
     assert diagnosed(FAULTS[scenario], seed)[0].causes() == (() if scenario == "ideal" else (scenario,))
+
+
+def test_a_detector_that_is_locked_to_the_wrong_phase_is_named() -> None:
+    with pytest.raises(AnalysisRefused, match=r"Alone, sensor 3 is the noisiest with [12]\.\d+ of its shot"):
+        diagnosed(Fault(np.zeros(SENSORS), turned_rad=(0.0, 0.0, 1.2, 0.0)), seed=4)
 
 
 def test_chance_alone_is_no_fluctuation() -> None:

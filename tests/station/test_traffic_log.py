@@ -17,6 +17,7 @@ from labctl.errors import StoreError
 from labctl.station.traffic import (
     LONGEST_TEXT,
     TrafficLog,
+    listen_to,
     log_name,
     logged_traffic,
     older,
@@ -125,6 +126,17 @@ def test_after_the_block_nothing_is_logged(link: logging.Logger, tmp_path: Path)
         assert link.isEnabledFor(logging.DEBUG)
     assert not link.isEnabledFor(logging.DEBUG)
     assert not any(isinstance(handler, TrafficLog) for handler in traffic_logger("meter").handlers)
+
+
+def test_whoever_listens_hears_all_until_the_last_one_ends(link: logging.Logger) -> None:
+    foreign = logging.NullHandler()  # of somebody who does not ask for more
+    traffic_logger("meter").addHandler(foreign)
+    first, second = listen_to("meter", logging.NullHandler()), listen_to("meter", logging.NullHandler())
+    first()
+    assert link.isEnabledFor(logging.DEBUG)
+    second()
+    assert not link.isEnabledFor(logging.DEBUG)
+    traffic_logger("meter").removeHandler(foreign)
 
 
 def test_a_file_that_cannot_be_made_is_told(log: TrafficLog, link: logging.Logger, tmp_path: Path) -> None:

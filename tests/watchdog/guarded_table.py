@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -35,11 +35,21 @@ class ServedTable:
     sent: list[tuple[str, bytes]]
 
     def ask(self, name: str, command: bytes) -> bytes:
-        """Say something to an instrument on the network as another program would, and return its reply."""
+        """Say something to an instrument on the network as another program would, and return its reply.
+
+        Most let nobody in while another program has them: that is waited for.
+        """
         _, host, port, _ = self.addresses[name].split("::")
-        with socket.create_connection((host, int(port)), timeout=5.0) as link:
-            link.sendall(command)
-            return link.recv(1000) if b"?" in command else b""
+        replies: list[bytes] = []
+
+        def answered() -> bool:
+            with suppress(ConnectionError), socket.create_connection((host, int(port)), timeout=5.0) as link:
+                link.sendall(command)
+                replies.append(link.recv(1000) if b"?" in command else b"-")
+            return bool(replies) and replies[-1] != b""
+
+        until(answered, f"a reply of {name}")
+        return replies[-1]
 
     def sent_to(self, name: str) -> bytes:
         """Return all that was sent to an instrument."""

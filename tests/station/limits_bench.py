@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -12,13 +14,22 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from labctl.bus.commands import COMMANDS
 from labctl.configuration.station_file import StationFile
 from labctl.configuration.table_of_sensors import table_of_sensors
+from labctl.core.command_desk import CommandDesk
+from labctl.core.core import Core
+from labctl.core.stored_runs import StoredRuns
+from labctl.core.traffic_tail import TrafficTail
+from labctl.errors import LabError
 from labctl.simulation.output_limits import excesses
 from labctl.simulation.simulation import InjectedFault, Simulation
 from labctl.station.bring_up import link_to, open_station
 from labctl.station.station import Station
+from procedures.bench import Bench, MemoryRecord
+from procedures.night import Table
 
+HERE = "127.0.0.1"
 _SHIPPED = Path(__file__).parents[2] / "config" / "table.toml"
 _LEFT_OUT = ("analyzer", "digitizer", "monitors", "modulation", "vacuum", "pump_meter", "oscillator_meter")
 _ROLES_LEFT_OUT = ("analyzer", "digitizer", "rf_switch", "gauges", "power_meters", "interlocks", "supervisor")
@@ -125,6 +136,30 @@ class SmallTable:
     def close(self) -> None:
         self.station.interlocks.stop()
         self.station.close()
+
+
+class SmallCore:
+    """A core on a small table with one client, which has control."""
+
+    def __init__(self, table: SmallTable) -> None:
+        runs = Path(os.devnull)  # nothing is kept
+        self.core = Core(Table(table.link, Bench.of(table.station, MemoryRecord())), runs)
+        self._desk = CommandDesk(self.core, StoredRuns(runs), TrafficTail(()), {})
+        self._lease = self.core.lease.take("screen", HERE, time.time(), force=False)
+
+    def ask(self, name: str, **arguments: str) -> str:
+        """Have a command done as the bus does, with its stop where one was asked for; return what is answered."""
+        given = arguments if name == "stop" else {**arguments, "lease": self._lease}
+        try:
+            return self._desk.execute(COMMANDS[name].model_validate({"client": "screen", **given}), HERE).text
+        except LabError as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.core.make_safe_if_asked()
+
+    def close(self) -> None:
+        """Let the table go."""
+        self.core.close()
 
 
 def around(low: float, high: float) -> st.SearchStrategy[float]:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from limits_bench import HOSTILE, SmallTable, small_station
 
 from labctl.commands.talking import _exchange
+from labctl.configuration.fault_kinds import FaultKind
 from labctl.errors import LabError, LimitError
+from labctl.station.revival import revive
 
 REFUSED = {
     "piezo_a": ["zvoltage=150", "xvoltage=20", "AV10", "restore", "zvoltage=5\rzvoltage=11"],
@@ -92,3 +94,24 @@ def test_of_any_line_what_is_refused_is_not_heard(listening: Listening, data: An
         assert listening.told(name, text)
     driver.reconnect()
     assert listening.table.beyond() == []
+
+
+def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is() -> None:
+    """A set point that was never told, behind a servo at its end that does not reply: the output is the sum of both."""
+    table = SmallTable(small_station())
+    try:
+        table.station.servos["opa_length"].close_loop(-9.9, -30.0)
+        table.station.clock.sleep(1.0)
+        before_v = table.last("piezo.opa_length.voltage")
+        assert before_v > 60.0
+        table.faults.append(table.simulation.inject("servos", FaultKind.DROPPED))
+        problems = table.station.make_safe()
+        assert any("piezo opa_length: its set point is not known" in problem for problem in problems), problems
+        assert table.last("piezo.opa_length.voltage") == before_v
+        table.end_faults()
+        revive(table.station)
+        assert table.station.make_safe() == []
+        assert table.not_at_rest() == {}
+        assert table.beyond() == []
+    finally:
+        table.close()

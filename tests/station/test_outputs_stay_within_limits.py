@@ -1,7 +1,8 @@
 """Whatever is asked, sent and broken, in any order: the true outputs of the table stay within its station file.
 
-Two machines, one for each small table (hardware servos and a controller that ramps; a servo that is this program, and a
-controller that does not ramp). Somebody at a front panel is left out: the table is held to what goes over its wires.
+Three machines: one for each small table (hardware servos and a controller that ramps; a servo that is this program, and
+a controller that does not ramp), and a core with the commands of its bus, whose supervisor locks and loses loops while
+roles and lines are used as well. Somebody at a front panel is left out: the table is held to what goes over its wires.
 `LABCTL_STATEFUL_EXAMPLES=5000 LABCTL_STATEFUL_SEED=1 pytest -m slow` on this file draws so many for each table,
 with waits of up to an hour; CI draws a few dozen.
 """
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from limits_bench import BENCH_OVEN_TEXTS, HOSTILE, SmallTable, around, is_within, small_station
+from limits_bench import BENCH_OVEN_TEXTS, HOSTILE, SmallCore, SmallTable, around, is_within, small_station
 
 from labctl.configuration.fault_kinds import FaultKind, kinds_of
 from labctl.errors import InterlockOpen, LabError
@@ -287,7 +288,35 @@ class SoftwareOutputs(Outputs):
     software = True
 
 
-machines = pytest.mark.parametrize("machine", [Outputs, SoftwareOutputs])
+class CommandedOutputs(Outputs):
+    """The table as a core has it that takes commands of the bus: nobody can say beforehand what may be had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.untouched = self.has_settled = False
+        self.core = SmallCore(self.table)
+
+    def teardown(self) -> None:
+        try:
+            self.core.ask("stop")
+            super().teardown()
+        finally:
+            self.core.close()
+
+    @rule(name=st.sampled_from(["lock_loop", "lock_loop", "hold_loop", "release_loop"]), loop=piezos)
+    def command_loop(self, name: str, loop: str) -> None:
+        note(f"{name} {loop}: {self.core.ask(name, loop=loop)}")
+
+    @rule(name=st.sampled_from(["stop", "reset", "reset"]))
+    def command_table(self, name: str) -> None:
+        note(f"{name}: {self.core.ask(name, reason='because')}")
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 10.0]))
+    def let_the_supervisor_work(self, seconds: float) -> None:
+        self.station.clock.sleep(seconds)
+
+
+machines = pytest.mark.parametrize("machine", [Outputs, SoftwareOutputs, CommandedOutputs])
 
 
 @machines

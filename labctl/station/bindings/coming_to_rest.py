@@ -47,8 +47,9 @@ def servo_to_rest(
 def piezo_to_rest(piezo: BoundPiezo, slew_v_per_s: float, clock: Clock, *, external_is_known: bool) -> Turns:
     """Bring a piezo to 0 V in equal steps, no faster than `slew_v_per_s`.
 
-    Where it starts is measured if nobody knows the set point; what a servo adds there counts if `external_is_known`.
-    The amplifier is held to the end. Raises what it raises, and `LimitError` where 0 V is outside the limits.
+    Where it starts is measured if nobody knows the set point, less what a servo adds there; unless `external_is_known`
+    nothing is sent then. The amplifier is held to the end. Raises what it raises, `LabError` where the start is not
+    known, and `LimitError` where 0 V is outside the limits.
     """
     with piezo.amplifier.transaction():
         first = 1 if piezo.set_point_is_known else 0  # a start that was measured is put out itself, see `ramp_to`

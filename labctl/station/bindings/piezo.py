@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from drivers.thorlabs.mdt693b import PiezoChannel, ThorlabsMDT69xB
-from labctl.errors import Refused
+from labctl.errors import LabError, Refused
 from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
@@ -88,16 +88,16 @@ class BoundPiezo:
         self._limit.check(volts)
         begun = self._way.begin()
         is_known = self.set_point_is_known
-        start = self._start_towards(volts, self._external_v)
+        start = self._start_towards(volts)
         steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
         for value in np.linspace(start, volts, steps + 1)[1 if is_known or start == volts else 0 :]:
             self._put_out(float(value), begun)
             wait_out(self._clock, RAMP_STEP_S)
 
-    def _start_towards(self, volts: float, external_v: Callable[[], float]) -> float:
+    def _start_towards(self, volts: float) -> float:
         start = self._channel.commanded_voltage
         if start is None:
-            measured = set_point_behind(self._channel, external_v())
+            measured = set_point_behind(self._channel, self._external_v())
             start = min(max(measured, self._limit.low), self._limit.high)
             if abs(start - volts) < MEASURED_WITHIN_V:
                 start = volts
@@ -121,10 +121,19 @@ class BoundPiezo:
         return amplifier
 
     def start_to_rest(self, volts: float, *, external_is_known: bool) -> float:
-        """Return the set point in V from which the way to `volts` starts, see `ramp_to`; what the external input adds
-        counts as nothing where it is not known. Raises `LimitError` where `volts` is outside the limits."""
+        """Return the set point in V from which the way to `volts` starts, see `ramp_to`.
+
+        Where nobody knows it and `external_is_known` is false, any set point could turn the output up by all that its
+        servo adds: raises `LabError`. Raises `LimitError` where `volts` is outside the limits.
+        """
         self._limit.check(volts)
-        return self._start_towards(volts, self._external_v if external_is_known else lambda: 0.0)
+        if not (self.set_point_is_known or external_is_known):
+            raise LabError(
+                f"piezo {self.name}: its set point is not known, and neither is what its servo adds to it; it stays at "
+                f"{float(self._channel.measured_voltage):.1f} V.",
+                remedy="Bring its servo back, or turn both down by hand.",
+            )
+        return self._start_towards(volts)
 
     def send_step(self, volts: float) -> None:
         """Send a set point; `told_taken` has to follow in the same transaction. Until `come_to_rest` nobody knows it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from labctl.station.station import Station
 
 PATIENCE_S: Final = 0.6  # from the call on, for light to be off and servos to be held before others move
+SERVO_PATIENCE_S: Final = 3.0  # from the call on, of a piezo that cannot tell where it is before its servo rests
 LOCKS_PATIENCE_S: Final = 0.1  # of light, for those who would bring it back: they are refused already
 HEAT_PATIENCE_S: Final = 1.0  # of the oven, for all others
 LOOK_S: Final = 5e-3  # between two looks of who waits for another
@@ -206,8 +206,11 @@ class _Descent:
     def _piezo(self, name: str) -> Turns:
         piezo, limits = self._station.piezos[name], self._station.piezo_limits
         yield from self._until_dark()
-        if isinstance(piezo, SteeredPiezo):  # in its own thread, and lost to a servo that is not yet at rest
-            yield from self._until(lambda: f"servo {name}" in self._tried, math.inf)
+        # A steered piezo is in its own thread, and lost to a servo that is not yet at rest; and a set point that nobody
+        # knows is told by the output alone, less what a servo at rest adds.
+        waits_for_servo = isinstance(piezo, SteeredPiezo) or not piezo.set_point_is_known
+        if name in self._file.servo_loops and waits_for_servo:
+            yield from self._until(lambda: f"servo {name}" in self._tried, SERVO_PATIENCE_S)
         yield from self._until(lambda: self._lets_go_of(name))
         external_is_known = name not in self._file.servo_loops or name in self._held
         yield from piezo_to_rest(piezo, limits.fastest_to_safe, self._clock, external_is_known=external_is_known)

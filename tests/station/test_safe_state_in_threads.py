@@ -104,6 +104,8 @@ def test_a_silent_instrument_keeps_nobody_waiting_who_is_behind_another() -> Non
     with served(file) as station:
         names = ["lo1", "lo2", "cavity1", "cavity4"]
         began_at = station.clock.now()
+        for piezo in station.piezos.values():
+            piezo.ramp_to(0.0)  # known from now on
         raising = [Other(lambda name=name: station.piezos[name].ramp_to(75.0)) for name in names]
         for other in raising:
             other.end()

@@ -110,18 +110,19 @@ def execute(
 def check_parameters(steps: Sequence[Step]) -> None:
     """Raise `ConfigurationError` that lists every parameter whose value its procedure does not allow."""
     faults = []
+    prototypes = {name: PROCEDURES[name]() for name in {step.procedure for step in steps}}
     for step in steps:
-        procedure = PROCEDURES[step.procedure]()
+        procedure = prototypes[step.procedure]
         for key, value in step.parameters.items():
             try:
                 procedure.set_parameters({key: value})
-            except ValueError as error:
+            except (TypeError, ValueError) as error:  # a list is no number for the former
                 faults.append(f"step {step.name}: {key} = {value!r} is not allowed; {_allowed(procedure, key, error)}")
     if faults:
         raise ConfigurationError("\n".join(faults))
 
 
-def _allowed(procedure: LabProcedure, key: str, error: ValueError) -> str:
+def _allowed(procedure: LabProcedure, key: str, error: Exception) -> str:
     parameter = procedure.parameter_objects()[key]
     low, high = getattr(parameter, "minimum", None), getattr(parameter, "maximum", None)
     if low is None or high is None:
@@ -139,7 +140,7 @@ def make_procedure(name: str, parameters: Mapping[str, object], bench: Bench) ->
     for key, value in parameters.items():
         try:
             procedure.set_parameters({key: value})
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise LabError(
                 f"{name}: {key} = {value!r} is not allowed: {error}.",
                 remedy="Correct it in the recipe or on the command line.",

@@ -258,7 +258,7 @@ def decode_reply(value: Value) -> Reply:
     """Return a reply. Raises `BadMessage`."""
     try:
         text, rows, data = str(value["value"]), value["rows"], bytes(np.asarray(_cells(value["data"]), dtype=np.uint8))
-        descriptor = None if rows is None else rows["descriptor"]
+        descriptor = "" if rows is None else str(rows["descriptor"])
     except _NOT_AS_SAID as error:
         raise BadMessage(f"A reply came without {_short(error)}.") from error
     if rows is None:
@@ -266,4 +266,4 @@ def decode_reply(value: Value) -> Reply:
     for kind in ANSWERED:
         if kind.__name__ == descriptor:
             return Reply(text, decode_rows(kind, rows), data)
-    raise BadMessage(f"A reply came with a table of {str(descriptor)[:_LONGEST_QUOTED]!r}, which nobody knows.")
+    raise BadMessage(f"A reply came with a table of {descriptor[:_LONGEST_QUOTED]!r}, which nobody knows.")

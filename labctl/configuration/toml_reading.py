@@ -17,7 +17,7 @@ from labctl.errors import ConfigurationError
 _Model = TypeVar("_Model")
 
 _STEP = "step"
-_MOST_FAULTS = 200
+_MOST_FAULTS = 100
 _STATION_STAND_INS: Mapping[str, Any] = {"station": {"sensors": 1}, "backend": {"kind": "simulated"}}
 _RECIPE_STAND_INS: Mapping[str, Any] = {"title": "recipe"}
 

@@ -73,10 +73,13 @@ def levels_from_quantiles(
     """Offset, amplitude and their covariance (2, 2) from y_lo = y0 + a q_lo, y_hi = y0 + a q_hi.
 
     q are the same quantiles of cos(phi_i) + noise/a over the fitted phases; their variance is that of the share of
-    samples below them, sum F_i (1 - F_i) / n^2, over the density squared.
+    samples below them, sum F_i (1 - F_i) / n^2, over the density squared. Raises AnalysisRefused where hardly any
+    sample lies near the fit.
     """
     cosine = np.cos(solution[2] + solution[3] * x + solution[4] * x**2)
     sound = np.abs(y - solution[0] - solution[1] * cosine) <= OUTLIER_SIGMAS * noise + 1e-9 * solution[1]
+    if np.count_nonzero(sound) < FEWEST_TURNING_SAMPLES:
+        raise AnalysisRefused("The samples do not lie on the fitted fringe.", remedy="Scan further, and more slowly.")
     cosine, y = cosine[sound], y[sound]
     width = max(_noise_of_levels(x[sound], y, solution, noise) / solution[1], SMALLEST_NOISE_PER_AMPLITUDE)
     low, high = (float(q) for q in np.quantile(y, [EXTREME_QUANTILE, 1 - EXTREME_QUANTILE], method="hazen"))

@@ -35,7 +35,7 @@ _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 SCPI_NOT_A_NUMBER = 9.9e37
 """SCPI instruments send 9.91E37 for not a number and 9.9E37 for infinity (SCPI-99, 7.2.1.4)."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FORTRAN_EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _DOTS_FOR_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+")

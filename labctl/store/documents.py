@@ -27,6 +27,7 @@ SCHEMA_KEY = "schema"
 
 _LONGEST_TEXT = 2000  # characters of a reason or problem in end.json, which must fit into its reserved blocks
 _MOST_PROBLEMS = 3
+_LONGEST_QUOTED = 200  # characters of what is wrong
 _LARGEST_FILE_BYTES = 256 * 2**20  # a night of four sensors has 25 kB
 
 Record = TypeVar("Record")
@@ -120,7 +121,7 @@ def _read(path: Path, build: Callable[[dict[str, Any]], Record], newest: int = F
         return build(entries)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise StoreError(f"{path} is damaged ({what}).", remedy="Restore it from a copy.") from error
+        raise StoreError(f"{path} is damaged ({what[:_LONGEST_QUOTED]}).", remedy="Restore it from a copy.") from error
 
 
 def _manifest_from(entries: dict[str, Any]) -> Manifest:

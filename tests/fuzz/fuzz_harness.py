@@ -44,6 +44,7 @@ _PATHS_OF = {
     "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "shutil.rmtree": (0,), "shutil.copyfile": (1,),
     "shutil.move": (0, 1),
 }  # fmt: skip
+_FOLLOW_LINKS = ("os.truncate", "os.chmod", "os.chown", "shutil.copyfile")
 _NEVER = (
     "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "socket.", "ctypes.dlopen",
     "pickle.",
@@ -144,7 +145,7 @@ class Watch:
             return "" if reads or self._may_write(file) else f"opened the database {file}"
         if event in _PATHS_OF:
             paths = [_in_folder(arguments[place], arguments[-1]) for place in _PATHS_OF[event]]
-            bad = [path for path in paths if not self._may_write(path)]
+            bad = [path for path in paths if not self._may_write(path, follows=event in _FOLLOW_LINKS)]
             return f"{event} of {bad[0]}" if bad else ""
         if event == "compile":
             return "" if arguments[1] is None or _is_own(arguments[1]) else f"compiled {arguments[1]!r}"
@@ -153,10 +154,13 @@ class Watch:
             return "" if isinstance(code, CodeType) and _is_own(code.co_filename) else f"ran {code!r}"
         return f"{event} {arguments!r:.200}" if event.startswith(_NEVER) else ""
 
-    def _may_write(self, path: Any) -> bool:
+    def _may_write(self, path: Any, *, follows: bool = True) -> bool:
         if isinstance(path, int):
             return True  # an open file
-        return os.path.realpath(os.fsdecode(path)).startswith(self.folder) or os.fsdecode(path) == os.devnull
+        named = Path(os.fsdecode(path))
+        # What does not follow a link moves it or takes it away itself, wherever it leads.
+        place = os.path.realpath(named) if follows else str(Path(os.path.realpath(named.parent)) / named.name)
+        return place.startswith(self.folder) or str(named) == os.devnull
 
 
 def _in_folder(path: Any, descriptor: Any) -> Any:

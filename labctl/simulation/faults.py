@@ -72,9 +72,10 @@ class FaultyWire(WireInstrument):
         return not any(fault.kind in _BROKEN_LINK for fault in self._present())
 
     def advance(self, now: float) -> None:
-        """Begin and end faults, and pass the tick on while there is power."""
-        advance = getattr(self._instrument, "advance", None) if self.link_is_up() else None
-        if advance is not None:
+        """Begin and end faults, and pass the tick on while there is power: without its cable an instrument goes on."""
+        self._follow()
+        advance = getattr(self._instrument, "advance", None)
+        if advance is not None and not self._has(FaultKind.POWER_CYCLE):
             advance(now)
 
     def on_connect(self) -> None:

@@ -19,12 +19,15 @@ from store_samples import manifest, result, trace
 from labctl.bus.commands import COMMANDS, Command, Stop
 from labctl.bus.replies import Reply
 from labctl.bus.server import _CommandHandler
+from labctl.bus.wire import BadMessage, decode_reply
+from labctl.commands.checking import faults_of
 from labctl.commands.listings import print_runs
 from labctl.configuration.declared_types import as_declared
 from labctl.configuration.served_station import write_served_station
 from labctl.configuration.toml_reading import check_file
 from labctl.core.stored_runs import StoredRuns
 from labctl.errors import AnalysisRefused, ConfigurationError, LabError, StoreError
+from labctl.estimation.fringe_levels import levels_from_quantiles
 from labctl.simulation import reveal as reveal_room
 from labctl.simulation.truth_file import read_truth
 from labctl.spectra import text_table
@@ -284,6 +287,35 @@ def test_a_record_of_other_types_is_no_record(record: NamedResult) -> None:
 def test_a_long_text_is_no_number_and_costs_nothing() -> None:
     assert number_of("1,234" * 5000 + "x") is None
     assert number_of("9" * 5000) is not None  # as long as it is, a plain number is one
+    began = time.process_time()
+    assert number_of("9" * 100_000 + "x") is None
+    assert time.process_time() - began < AT_ONCE_S
+
+
+def test_a_list_for_a_number_is_not_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text('title = "a"\n[[step]]\nname = "a"\nprocedure = "warm_oven"\nparameters = { soak = [1.0, 2.0] }\n')
+    (fault,) = faults_of(file)
+    assert "step a: soak = (1.0, 2.0) is not allowed; allowed: 0 to" in fault
+
+
+def test_a_table_of_many_names_is_none_that_anybody_knows() -> None:
+    value = as_value({"value": "x", "rows": {"descriptor": [1.0, 2.0]}, "data": [1.0]})
+    with pytest.raises(BadMessage, match="which nobody knows"):
+        decode_reply(value)
+
+
+def test_what_is_wrong_with_a_manifest_is_told_shortly(run: Path) -> None:
+    rewritten(run, **{"a" * 5000: 1})
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged") as refused:
+        RunReader(run)
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_fringe_that_no_sample_lies_on_is_none() -> None:
+    x = np.linspace(-1.0, 1.0, 50)
+    with pytest.raises(AnalysisRefused, match="do not lie on the fitted fringe"):
+        levels_from_quantiles(x, np.full(50, 100.0), np.array([0.0, 1.0, 0.0, 9.0, 0.0]), 0.1)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1e300])

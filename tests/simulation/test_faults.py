@@ -34,6 +34,10 @@ class Gauge(WireInstrument):
         super().__init__(timebase)
         self.heard = b""
         self.connections = 0
+        self.advanced_to = 0.0
+
+    def advance(self, now: float) -> None:
+        self.advanced_to = now
 
     def on_connect(self) -> None:
         self.connections += 1
@@ -106,6 +110,16 @@ def test_a_silent_instrument_takes_commands_and_says_nothing() -> None:
     assert bench.answer() == b""
     assert bench.gauge.heard == b"P?\n"
     assert bench.wire.ready_at() is None
+
+
+@pytest.mark.parametrize(("kind", "goes_on"), [(FaultKind.DROPPED, True), (FaultKind.POWER_CYCLE, False)])
+def test_without_its_cable_an_instrument_goes_on_and_without_power_it_does_not(kind: FaultKind, goes_on: bool) -> None:
+    bench = Bench(kind)
+    for now in (0.5 * AFTER_S, 2.0 * AFTER_S):
+        bench.time.elapse(now - bench.time.now())
+        bench.wire.advance(now)
+    assert not bench.wire.link_is_up()
+    assert bench.gauge.advanced_to == (2.0 if goes_on else 0.5) * AFTER_S
 
 
 def test_an_instrument_that_falls_silent_keeps_what_it_had_not_said_yet() -> None:

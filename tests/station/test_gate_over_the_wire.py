@@ -17,7 +17,15 @@ from labctl.station.revival import revive
 
 REFUSED = {
     "piezo_a": ["zvoltage=150", "xvoltage=20", "AV10", "restore", "zvoltage=5\rzvoltage=11"],
-    "servos": ['SNDT 3,"MOUT 4.6"', 'SNDT 3,"MOUT 1"', 'SNDT 3,"ULIM 5"', 'SNDT 3,"AMAN 1"', 'BRDT "MOUT 0"'],
+    "servos": [
+        'SNDT 3,"MOUT 4.6"',
+        'SNDT 3,"MOUT 1"',
+        'SNDT 3,"ULIM 5"',
+        'SNDT 3,"LLIM 1"',
+        'SNDT 3,"ULIM -0.1"',
+        'SNDT 3,"AMAN 1"',
+        'BRDT "MOUT 0"',
+    ],
     "oven": ["RS"],
     "laser": [":POW 12", ":WAV 1.4e-6", ":POW:UNIT 0", ":WAV:SWE 1", "*RST"],
     "tone": ["VOLT 5", "FREQ 1", "VOLT:OFFS 0.1", "APPL:SQU 2E6,0.1,0", "OUTP1:LOAD INF", "VOLT 0.1;FREQ 1"],
@@ -94,6 +102,20 @@ def test_of_any_line_what_is_refused_is_not_heard(listening: Listening, data: An
         assert listening.told(name, text)
     driver.reconnect()
     assert listening.table.beyond() == []
+
+
+def test_a_limit_of_a_module_never_pushes_its_output() -> None:
+    table = SmallTable(small_station())
+    try:
+        module = table.station.driver("servos").modules[1]  # type: ignore[attr-defined]
+        table.station.servos["opa_length"].set_output(2.0)
+        module.upper_limit = 2.0
+        with pytest.raises(LimitError, match="the output is at 2 V, and that limit would push it; nothing was sent"):
+            module.upper_limit = 1.0
+        assert table.last("servo.opa_length.output") == 2.0
+        assert table.beyond() == []
+    finally:
+        table.close()
 
 
 def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -45,8 +46,13 @@ def _analog_servo(
             slew,
             present=lambda: _module(drivers, servo).whereabouts_v(),
         ),
-        "upper_limit": Rule(Limit(f"{name} servo upper limit", *range_v, "V", key)),
-        "lower_limit": Rule(Limit(f"{name} servo lower limit", *range_v, "V", key)),
+        # The output can always come to rest between its own limits, and none of them moves it.
+        "upper_limit": Rule(
+            Limit(f"{name} servo upper limit", 0.0, range_v[1], "V", key), unless=_pushed(drivers, servo, range_v[1])
+        ),
+        "lower_limit": Rule(
+            Limit(f"{name} servo lower limit", range_v[0], 0.0, "V", key), unless=_pushed(drivers, servo, range_v[0])
+        ),
         "closed": Rule(
             Limit(f"{name} servo", *SWITCH, "", key),
             unless=_not_limited(drivers, servo, *range_v),
@@ -69,6 +75,21 @@ def _not_limited(
         if low_v - OWN_LIMIT_STEP_V <= lower_v and upper_v <= high_v + OWN_LIMIT_STEP_V:
             return ""
         return f"its module would let the output go from {lower_v:g} V to {upper_v:g} V, so it may not be closed"
+
+    return unless
+
+
+def _pushed(drivers: Mapping[str, Driver], servo: AnalogServo, end_v: float) -> Callable[[float], str]:
+    """Return what says why a limit on the side of `end_v`, the end of the range, may not be had: it would make the
+    output jump. The end itself may always be had, whatever it cuts off."""
+
+    def unless(limit_v: float) -> str:
+        if abs(end_v - limit_v) <= OWN_LIMIT_STEP_V:
+            return ""
+        here_v = _module(drivers, servo).whereabouts_v()
+        if math.copysign(1.0, end_v) * (here_v - limit_v) <= OWN_LIMIT_STEP_V:
+            return ""
+        return f"the output is at {here_v:g} V, and that limit would push it"
 
     return unless
 

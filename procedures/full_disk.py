@@ -11,7 +11,7 @@ from labctl.errors import StoreFull
 from labctl.locks.locked_time import LoopTime
 from labctl.store.losses import LossRecord
 from labctl.store.records import AskedSetting, DoubtfulTrace, EventRecord, NamedResult, StepRecord, TraceRecord
-from procedures.overnight import Journal
+from procedures.journal import Journal
 
 WARN_BELOW_BYTES: Final = 500e6
 GO_ON_ABOVE_BYTES: Final = 100e6  # data.nc is still to be written beside what is measured

@@ -30,18 +30,12 @@ from labctl.store.room import free_bytes
 from labctl.store.writer import RunWriter
 from labctl.watchdog.guarding import guarded
 from procedures.bench import Bench, MemoryRecord
+from procedures.execution import StopRequest, check_parameters, make_procedure
 from procedures.freshness import last_runs
 from procedures.full_disk import PatientRecord
-from procedures.overnight import (
-    Journal,
-    Listener,
-    Outcome,
-    RecipeRun,
-    StopRequest,
-    check_parameters,
-    entry_of,
-    make_procedure,
-)
+from procedures.journal import Journal, Listener, entry_of
+from procedures.outcome import Outcome
+from procedures.overnight import RecipeRun
 from procedures.pausing import Room
 from procedures.preflight import doubts, require_room
 from procedures.resuming import KEPT, station_of, take_up

@@ -5,89 +5,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from labctl.configuration.recipe_file import Budgets, Pause, Step
 from labctl.errors import LabError, Stopped, StoreError, StoreFull
 from labctl.last_words import defects
-from labctl.locks.locked_time import LoopTime
-from labctl.store.records import DoubtfulTrace, EventRecord, NamedResult, RunState, StepRecord, StepState
-from procedures.asked_settings import SettingsKeeper, SettingsRecord
-from procedures.bench import Bench, Record
-from procedures.execution import (
-    FAULTS_OF_A_STEP,
-    Follower,
-    Skipped,
-    StopRequest,
-    Suspended,
-    check_parameters,
-    execute,
-    make_procedure,
-)
+from labctl.store.records import EventRecord, NamedResult, StepState
+from procedures.asked_settings import SettingsKeeper
+from procedures.bench import Bench
+from procedures.execution import FAULTS_OF_A_STEP, Skipped, StopRequest, Suspended, execute
+from procedures.journal import Journal, Listener, entry_of
+from procedures.outcome import Outcome, coverage_of, outcome_of
 from procedures.pausing import Conditions, Room
 from procedures.quarantine import Quarantine
 from procedures.step_queue import QueuedStep, StepQueue
 from procedures.trouble import Ladder, Rung
 from procedures.ways_out import WaysOut
 
-__all__ = [
-    "Follower",
-    "Journal",
-    "Listener",
-    "Outcome",
-    "RecipeRun",
-    "Skipped",
-    "StopRequest",
-    "check_parameters",
-    "execute",
-    "make_procedure",
-]
-
 HEALTH_PERIOD_S = 300.0
 PAUSED_LOOK_S = 0.2  # between two looks at a queue that is paused
 CONDITION_LOOK_S = 5.0  # between two looks whether a run that waits may go on
 LOOK_FOR_LOST_S = 120.0  # between two tries of a run that waits to reach who does not answer
 WELL_ENDED = (StepState.DONE, StepState.SKIPPED)
-
-
-class Journal(Record, SettingsRecord, Protocol):
-    """A record that also keeps the steps, the settings asked for and how long loops were locked; a run on disk is
-    one."""
-
-    def keep_loop_times(self, times: Sequence[LoopTime]) -> None:
-        """Keep how long each loop was wanted and locked."""
-        ...
-
-    def step(self, record: StepRecord) -> None:
-        """Enter a step, or bring its entry up to date."""
-        ...
-
-    def quarantine(self, loop: str, since: float, until: float, reason: str) -> list[DoubtfulTrace]:
-        """Mark valid traces invalid that needed a loop within these lab times, in s, and return them."""
-        ...
-
-
-class Listener(Follower, Protocol):
-    """Who watches a recipe run."""
-
-    def step_began(self, step: Step, attempt: int) -> None:
-        """A step starts."""
-        ...
-
-    def step_ended(self, step: Step, state: StepState, reason: str) -> None:
-        """A step ended, was skipped, or will be tried again."""
-        ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a recipe ended."""
-
-    state: RunState
-    reason: str
-    coverage: str
-    unsafe: tuple[str, ...] = ()  # one sentence for each device that could not be made safe
 
 
 class RecipeRun:
@@ -162,7 +100,8 @@ class RecipeRun:
                 interlocks.on_clear.remove(self._interlock_cleared)
         if failure is not None and not (isinstance(failure, StoreFull) and self._is_given_up):
             raise failure
-        return self._outcome(problems)
+        stopped = self._stop.asked()
+        return outcome_of(self._ran, self.coverage(), problems, stalled=self._stalled, stopped=stopped)
 
     @property
     def _is_given_up(self) -> bool:
@@ -388,28 +327,7 @@ class RecipeRun:
 
     def coverage(self) -> str:
         """Return how much is done, such as "7 of 12 steps"."""
-        kept = [queued for queued in self._queue.steps if queued.is_kept]
-        steps = {queued.identity: queued for queued in (*kept, *self._ran, *self._queue.waiting)}
-        done = sum(queued.is_satisfied for queued in steps.values())
-        return f"{done} of {len(steps)} steps"
-
-    def _outcome(self, problems: Sequence[str]) -> Outcome:
-        coverage = self.coverage()
-        ran = {queued.identity: queued for queued in self._ran}.values()  # one that was done again is there twice
-        failed = [queued for queued in ran if queued.state is StepState.FAILED and not queued.step.is_optional]
-        reasons = list(problems)
-        if failed:
-            names = [queued.step.name for queued in failed]
-            others = f" ({', '.join(names[1:])} failed too)" if len(failed) > 1 else ""
-            reasons.insert(0, f"{names[0]}: {failed[0].reason}{others}")
-        if self._stalled:
-            reasons.insert(0, f"stalled: {self._stalled}")
-        if self._stop.asked():
-            reasons.insert(0, "stopped by the operator")
-            state = RunState.STOPPED
-        else:
-            state = RunState.FAILED if reasons else RunState.COMPLETE
-        return Outcome(state, "; ".join(reasons), coverage, tuple(problems))
+        return coverage_of(self._queue, self._ran)
 
     def _look_after_instruments(self) -> None:
         for health in self._bench.station.health():
@@ -440,18 +358,3 @@ class _Follower:
     def step_progressed(self, step: Step, fraction: float) -> None:
         self._queued.fraction = fraction
         self._listener.step_progressed(step, fraction)
-
-
-def entry_of(queued: QueuedStep) -> StepRecord:
-    """Return the journal's entry of a step as it stands."""
-    step = queued.step
-    return StepRecord(
-        step.name,
-        step.procedure,
-        queued.state,
-        queued.attempt,
-        queued.started_at,
-        queued.ended_at,
-        queued.reason,
-        dict(step.parameters),
-    )

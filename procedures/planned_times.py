@@ -11,7 +11,7 @@ from labctl.configuration.station_file import StationFile
 from labctl.errors import LabError
 from labctl.store.records import NamedResult
 from procedures.bench import Bench
-from procedures.overnight import make_procedure
+from procedures.execution import make_procedure
 
 DAY_S, HOUR_S, MINUTE_S = 86400.0, 3600.0, 60.0
 

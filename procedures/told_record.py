@@ -8,7 +8,7 @@ from typing import Protocol
 from labctl.locks.locked_time import LoopTime
 from labctl.store.losses import LossRecord
 from labctl.store.records import AskedSetting, DoubtfulTrace, EventRecord, NamedResult, StepRecord, TraceRecord
-from procedures.overnight import Journal
+from procedures.journal import Journal
 
 
 class RecordListener(Protocol):

@@ -13,7 +13,7 @@ from labctl.configuration.station_file import StationFile
 from labctl.configuration.toml_reading import check_file, is_recipe, load_recipe, load_station
 from labctl.errors import ConfigurationError, LabError
 from procedures.catalogue import PROCEDURES, known_procedures, parameters_of
-from procedures.overnight import check_parameters
+from procedures.execution import check_parameters
 from procedures.planned_times import impossible_times
 
 

@@ -23,7 +23,7 @@ from labctl.station.table_hold import Intent, table_held
 from labctl.store.lock_memory import LockKeeper, LockMemory, RememberedLocks
 from labctl.watchdog.guarding import guarded
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import StopRequest
+from procedures.execution import StopRequest
 
 LOOK_S: Final = 0.2
 LONGEST_LOOK_S: Final = 15.0

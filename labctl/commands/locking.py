@@ -27,7 +27,7 @@ from labctl.locks.supervisor import Supervisor
 from labctl.station.table_hold import Intent
 from labctl.store.records import StepState
 from procedures.bringing_up import bring_up_all, prepare
-from procedures.overnight import execute
+from procedures.execution import execute
 
 LEFT_ALONE: Final = "It holds by its servo. Nobody asked for it, and what it needs is not locked."
 REFRESH_S: Final = 1.0  # of the watched table, in real time

@@ -15,7 +15,7 @@ from labctl.configuration.toml_reading import load_station
 from labctl.core.core import Core
 from labctl.core.serving import Service, serve
 from labctl.errors import ConfigurationError
-from procedures.overnight import StopRequest
+from procedures.execution import StopRequest
 
 
 def serve_station(

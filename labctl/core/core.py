@@ -29,8 +29,9 @@ from labctl.store.losses import LossRecord
 from labctl.store.records import EventRecord, NamedResult, TraceRecord
 from procedures.bench import Bench
 from procedures.bringing_up import prepare
+from procedures.execution import StopRequest
 from procedures.night import Table
-from procedures.overnight import Outcome, StopRequest
+from procedures.outcome import Outcome
 from procedures.step_queue import StepQueue
 
 

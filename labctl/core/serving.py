@@ -32,8 +32,8 @@ from labctl.station.station import Station
 from labctl.store.losses import LossRecord
 from labctl.store.records import EventRecord, NamedResult, StepState, TraceRecord
 from procedures.catalogue import known_procedures
+from procedures.execution import Skipped, StopRequest, execute
 from procedures.night import Plan, Table, run_on, table_in_use
-from procedures.overnight import Skipped, StopRequest, execute
 
 IDLE_S: Final = 0.1  # of lab time, between two looks at the queue
 LIVE_S: Final = 3600.0  # one stretch of live spectra

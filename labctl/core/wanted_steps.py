@@ -8,7 +8,7 @@ from labctl.configuration.recipe_file import Step
 from labctl.errors import ConfigurationError
 from procedures.bench import Bench
 from procedures.catalogue import PROCEDURES, parameters_of
-from procedures.overnight import check_parameters, make_procedure
+from procedures.execution import check_parameters, make_procedure
 
 LONGEST_STEP_S = 24 * 3600.0
 

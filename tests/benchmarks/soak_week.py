@@ -45,8 +45,8 @@ from labctl.simulation.output_limits import excesses
 from labctl.station.clock import Registration, SimulatedClock
 from labctl.store.records import RunState
 from procedures.catalogue import known_procedures
+from procedures.execution import StopRequest
 from procedures.night import Plan, Table, run_on, table_in_use
-from procedures.overnight import StopRequest
 
 HOUR_S = 3600.0
 WARM_UP_H = 2

@@ -26,7 +26,7 @@ from labctl.station.bring_up import link_to, open_station
 from labctl.station.station import Station
 from labctl.store.records import StepState
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import StopRequest, execute
+from procedures.execution import StopRequest, execute
 
 CONFIG = Path(__file__).parents[2] / "config" / "simulated.toml"
 TO_LOCK = ("warm_oven", "lock_source", "lock_all")

@@ -8,7 +8,7 @@ from cold_starts import RECIPE, cold_start
 
 from labctl.configuration.toml_reading import load_recipe
 from procedures.catalogue import PROCEDURES
-from procedures.overnight import check_parameters
+from procedures.execution import check_parameters
 
 OVEN_WITHIN_K = 5e-3
 LONGEST_S = 5400.0

@@ -21,8 +21,8 @@ from labctl.core.card import cards
 from labctl.core.core import Core
 from labctl.simulation.wiring import Simulation, simulate
 from labctl.station import bring_up
+from procedures.execution import StopRequest
 from procedures.live_spectra import LiveSpectra
-from procedures.overnight import StopRequest
 
 PATIENCE_S = 20.0
 PACE = 300.0

@@ -41,7 +41,8 @@ from labctl.core.measured_rows import Measured
 from labctl.core.publication import Publication
 from labctl.store.records import NamedResult, RunState, StepState
 from procedures.catalogue import PROCEDURES, known_procedures
-from procedures.overnight import Outcome, StopRequest
+from procedures.execution import StopRequest
+from procedures.outcome import Outcome
 from procedures.step_queue import StepQueue
 
 NOW = 1.7e9

@@ -26,7 +26,8 @@ from labctl.station.bindings.software_servo import SoftwareServo
 from labctl.station.revival import revive
 from labctl.store.records import RunState
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import RecipeRun, StopRequest
+from procedures.execution import StopRequest
+from procedures.overnight import RecipeRun
 from procedures.step_queue import StepQueue
 
 TRIES = 3

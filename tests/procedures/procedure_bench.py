@@ -11,7 +11,7 @@ from labctl.configuration.recipe_file import Step
 from labctl.store.records import StepState
 from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import StopRequest, execute
+from procedures.execution import StopRequest, execute
 
 
 @dataclass

@@ -18,7 +18,7 @@ from labctl.simulation.sensor_plant import SensorPlant
 from labctl.store.records import NamedResult
 from procedures.align_sensor import AlignSensor
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import StopRequest
+from procedures.execution import StopRequest
 
 MOST_AGAIN = 1.5
 SIGMAS = 4.5

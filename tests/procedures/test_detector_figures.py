@@ -12,9 +12,9 @@ from labctl.errors import LimitError, Stopped
 from labctl.simulation.oscillator_tone import OSCILLATOR_POWER
 from labctl.store.records import NamedResult
 from procedures.detector_balance import MeasureDetectorBalance
+from procedures.execution import StopRequest
 from procedures.lock_homodyne import LockHomodyne
 from procedures.oscillator_light import dimming, power_meter
-from procedures.overnight import StopRequest
 from procedures.shot_noise_linearity import MeasureShotNoiseLinearity
 
 SIGMAS = 4.5  # of a result from its truth, for 20 results of fixed seeds: less than one in 7000 by chance

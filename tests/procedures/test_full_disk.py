@@ -17,7 +17,8 @@ from labctl.store.reader import RunReader
 from labctl.store.records import EventRecord, Manifest, RunState, StepState
 from labctl.store.writer import RunWriter
 from procedures.full_disk import PatientRecord
-from procedures.overnight import Outcome, RecipeRun
+from procedures.outcome import Outcome
+from procedures.overnight import RecipeRun
 from procedures.step_queue import StepQueue
 
 LONGEST_S, SETTLE_S = 900.0, 30.0

@@ -13,7 +13,7 @@ from labctl.spectra.estimate import Estimate
 from labctl.store.records import AskedSetting, RunState, StepState
 from procedures.catalogue import known_procedures
 from procedures.execution import check_parameters, make_procedure
-from procedures.overnight import Outcome
+from procedures.outcome import Outcome
 
 
 def test_steps_run_in_order_and_the_table_is_safe_afterwards(night: Night) -> None:

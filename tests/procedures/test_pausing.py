@@ -14,7 +14,7 @@ from labctl.errors import LabError
 from labctl.locks.states import LockState
 from labctl.simulation.surroundings import Chamber
 from labctl.store.records import NamedResult, RunState, StepState
-from procedures.overnight import Outcome
+from procedures.outcome import Outcome
 from procedures.pausing import BEST_TEMPERATURE, LOOK_S, MISSED_READINGS, Conditions
 
 GOOD_PA, BAD_PA, LIMIT_PA = 3e-5, 3e-3, 1e-4

@@ -13,7 +13,7 @@ from labctl.physics.opa import parametric_gain, quadrature_variances
 from labctl.simulation.source_plant import SIDEBAND_OVER_HWHM
 from labctl.store.records import NamedResult
 from procedures.bench import Bench
-from procedures.overnight import StopRequest
+from procedures.execution import StopRequest
 from procedures.parametric_gain import ParametricGainAgainstPump
 from procedures.squeezing_against_pump import SqueezingAgainstPump
 

@@ -11,7 +11,7 @@ from labctl.configuration.recipe_file import Budgets
 from labctl.errors import LockError
 from labctl.locks.losses import Loss
 from labctl.store.records import RunState, StepState
-from procedures.overnight import Outcome
+from procedures.outcome import Outcome
 
 MOST_BETWEEN_PROOFS_S = 30.0
 

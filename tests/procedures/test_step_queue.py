@@ -19,7 +19,9 @@ from labctl.store.records import RunState, StepState
 from procedures import catalogue
 from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
-from procedures.overnight import Outcome, RecipeRun, StopRequest
+from procedures.execution import StopRequest
+from procedures.outcome import Outcome
+from procedures.overnight import RecipeRun
 from procedures.step_queue import QueueRefused, StepQueue
 
 

@@ -14,8 +14,8 @@ from labctl.errors import LockError, StepTimeout, Stopped
 from labctl.simulation.sensor_plant import SensorPlant
 from procedures.base import LabProcedure
 from procedures.bench import Bench, MemoryRecord
+from procedures.execution import StopRequest
 from procedures.lock_homodyne import LockHomodyne
-from procedures.overnight import StopRequest
 from procedures.traces import TRIES, Share, sweep, take_trace
 
 KICK_RAD = 2.0

@@ -13,7 +13,7 @@ from labctl.spectra.estimate import Estimate
 from labctl.station.revival import Revival
 from labctl.store.records import NamedResult, RunState, StepState
 from procedures.catalogue import PROCEDURES
-from procedures.overnight import Outcome
+from procedures.outcome import Outcome
 from procedures.trouble import Ladder, Rung
 
 ALWAYS = 20

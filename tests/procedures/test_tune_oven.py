@@ -18,8 +18,8 @@ from labctl.simulation.instruments.meerstetter_parameters import RAM_TARGET_C
 from labctl.simulation.instruments.meerstetter_tec import SimulatedTEC
 from labctl.simulation.truth import Truth
 from procedures.bench import Bench, MemoryRecord
+from procedures.execution import StopRequest
 from procedures.lock_source import LockSource
-from procedures.overnight import StopRequest
 from procedures.tune_oven import TuneOven
 from procedures.warm_oven import WarmOven
 

@@ -65,7 +65,8 @@ def _following(waiting: Sequence[_Waiting], now: float) -> _Waiting:
     ready = [one for one in waiting if one.until <= now]
     if ready:
         return min(ready, key=lambda one: (one.rank, one.until, one.number))
-    return min(waiting, key=lambda one: (one.until, one.number))
+    # While a reply is under way nobody else's wait lets time pass: a periodic task might use the same wire.
+    return min(waiting, key=lambda one: (not one.for_reply, one.until, one.number))
 
 
 def whole(action: Callable[[], object]) -> Turns:

@@ -31,6 +31,7 @@ from labctl.spectra.acquisition import FloatArray
 PAGE_WIDTH_IN = 10.0  # drawn at about 106 px an inch on a page of 1060 px, so 9 pt is 13 px
 POINTS_PER_INCH = 72.0
 LABEL_HEIGHT_PT = 12.0
+PLACE_DIGITS = 5  # of the places of axes in a figure: a hundredth of a pixel
 LONGEST_LABEL = 48
 MOST_POINTS_DRAWN = 500  # of one line: a panel is less than that many pixels wide
 PANEL_LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -152,10 +153,23 @@ def new_figure(height_in: float) -> Figure:
 
 def as_data_uri(figure: Figure) -> str:
     """The figure as SVG inside a data URI, the same bytes every time."""
-    buffer = io.BytesIO()
-    # savefig would draw everything a second time only to find the layout, which drawing itself does.
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    buffer, canvas = io.BytesIO(), FigureCanvasSVG(figure)
+    _lay_out(figure)
+    # savefig would draw everything a second time only to find the layout.
+    canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the axes of a figure for good: the layout does not find the last digits alike every time."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x, y, width, height = (round(float(edge), PLACE_DIGITS) for edge in axes.get_position(original=True).bounds)
+        axes.set_position((x, y, width, height))
 
 
 def as_png(figure: Figure, dots_per_inch: float | None = None) -> bytes:

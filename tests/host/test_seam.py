@@ -134,7 +134,8 @@ def test_a_terminal_that_closes_asks_to_end_unless_nohup_said_otherwise() -> Non
 @posix
 def test_a_program_whose_terminal_closed_ends_in_order(tmp_path: Path) -> None:
     code = (
-        "import threading\nfrom pathlib import Path\nfrom labctl.host.end_signals import handled\n"
+        "import signal, threading\nfrom pathlib import Path\nfrom labctl.host.end_signals import handled\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup has these tests ignore
         "asked = threading.Event()\n"
         "with handled(asked.set):\n    print('ready', flush=True)\n    asked.wait(30)\n"
         f"print('ended', flush=True)\nPath({str(tmp_path / 'ended')!r}).touch()"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from station_bench import Bench
 
 from drivers.srs.sim960_scales import INTEGRAL_GAIN, PROPORTIONAL_GAIN
-from labctl.errors import LimitError, Refused
+from labctl.errors import LimitError, LockError, Refused
 from labctl.locks.loops import build_loops
 from labctl.station.bindings.loops import LARGEST_FREE_JUMP_V, SERVO_RAMP_V_PER_S, BoundServo, split_gain
 
@@ -108,6 +108,15 @@ def test_a_limit_between_the_steps_of_the_module_is_rounded_inwards(bench: Bench
     settings = bench.servo("lo1").settings
     assert (settings.lower_limit_v, settings.upper_limit_v) == (-1.23, 1.23)
     assert bench.servo("lo1").output_volts() <= 1.23
+
+
+def test_who_moves_an_output_is_told_that_somebody_closed_the_loop(bench: Bench) -> None:
+    servo = bench.station.servos["lo1"]
+    servo.set_output(0.0)
+    closing = bench.clock.every(0.05, lambda: (closing.cancel(), servo.close_loop(0.0, 20.0)), "somebody")
+    with pytest.raises(LockError, match="lo1: its loop was closed while its output was being moved"):
+        servo.set_output(4.0)
+    assert bench.servo("lo1").settings.closed
 
 
 def test_a_loop_that_cannot_reach_its_set_point_stops_at_the_limit_and_says_so(bench: Bench) -> None:

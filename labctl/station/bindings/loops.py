@@ -14,7 +14,7 @@ from drivers.srs.sim900 import SIM900
 from drivers.srs.sim960 import SIM960
 from drivers.srs.sim960_scales import FULL_RANGE_V, INTEGRAL_GAIN, PROPORTIONAL_GAIN, finite_number
 from drivers.srs.sim960_status import ServoCondition, StandardEvent
-from labctl.errors import LimitError, Refused
+from labctl.errors import LimitError, LockError, Refused
 from labctl.station.clock import Clock, wait_out
 from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
@@ -73,7 +73,7 @@ class BoundServo:
     def set_output(self, volts: float) -> None:
         """Open the loop and put out `volts`; a large change is ramped.
 
-        Raises `LimitError`.
+        Raises `LimitError`; `LockError` where somebody else closes the loop meanwhile.
         """
         self._limit.check(volts)
         begun = self._way.begin()
@@ -81,15 +81,21 @@ class BoundServo:
             self.prepare()
         if self._manual_v is None:
             self.hold()
-            assert self._manual_v is not None
-        while abs(volts - self._manual_v) > LARGEST_FREE_JUMP_V:
+        while abs(volts - (here_v := self._open_output_v())) > LARGEST_FREE_JUMP_V:
             with self._step(begun):
-                self._manual_v += math.copysign(LARGEST_FREE_JUMP_V, volts - self._manual_v)
+                self._manual_v = here_v + math.copysign(LARGEST_FREE_JUMP_V, volts - here_v)
                 self._module.manual_output = round(self._manual_v, 3)
             wait_out(self._clock, LARGEST_FREE_JUMP_V / SERVO_RAMP_V_PER_S)
         with self._step(begun):
             self._module.manual_output = round(volts, 3)
             self._manual_v = volts
+
+    def _open_output_v(self) -> float:
+        if self._manual_v is None:
+            raise LockError(
+                f"{self.name}: its loop was closed while its output was being moved.", remedy="Release the loop first."
+            )
+        return self._manual_v
 
     @contextmanager
     def _step(self, begun: int) -> Iterator[None]:

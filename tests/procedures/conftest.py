@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from ideal_table import station_at
-from procedure_bench import LockedTable
+from procedure_bench import SHIPPED, LockedTable
 from scripted_night import Night, Preparing, Script, Scripted, Unpaused
 
 from labctl.simulation.table import SimulatedTable
@@ -16,9 +16,10 @@ from procedures.catalogue import PROCEDURES
 
 
 @pytest.fixture(scope="module")
-def table() -> Iterator[LockedTable]:
-    """A warm, locked table for the tests of one file, each with a record of its own."""
-    locked = LockedTable.make()
+def table(request: pytest.FixtureRequest) -> Iterator[LockedTable]:
+    """A warm, locked table for the tests of one file, each with a record of its own; the file may say for how many
+    `SENSORS`."""
+    locked = LockedTable.make(sensors=getattr(request.module, "SENSORS", SHIPPED))
     yield locked
     locked.opened.station.close()
 

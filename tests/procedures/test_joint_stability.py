@@ -9,6 +9,8 @@ from procedure_bench import LockedTable
 from labctl.errors import AnalysisRefused
 from procedures.joint_stability import JointStability
 
+SENSORS = 2
+
 
 def test_the_noise_stays_where_the_sum_has_it(table: LockedTable) -> None:
     ran = table.run(JointStability, duration=90.0, interval=15.0, records=10, reference_records=20)

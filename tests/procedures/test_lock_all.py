@@ -20,7 +20,7 @@ class Dark:
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[LockedTable]:
-    table = LockedTable.make(seed=11)
+    table = LockedTable.make(seed=11, sensors=2)
     yield table
     table.opened.station.close()
 

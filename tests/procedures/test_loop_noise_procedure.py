@@ -13,6 +13,8 @@ from labctl.physics.lock_tolerance import decibels_lost
 from labctl.simulation.loop_records import LoopRecords
 from procedures.loop_noise import MeasureLoopNoise
 
+SENSORS = 2
+
 RESULTS = (
     "residual_rad",
     "in_loop_rad",

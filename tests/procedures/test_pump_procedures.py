@@ -17,6 +17,8 @@ from procedures.execution import StopRequest
 from procedures.parametric_gain import ParametricGainAgainstPump
 from procedures.squeezing_against_pump import SqueezingAgainstPump
 
+SENSORS = 2
+
 SIGMAS = 4.5
 RESTORED = 0.01  # of the power
 LEARNING_S, DIMMED_S = 3.0, 20.0  # from the start

@@ -1,5 +1,8 @@
 # Two commands for people: `make demo` and `make test`. On a machine without make the README has the same lines.
 
+# Compiled modules and rewritten assertions are kept: tests start many processes, and each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -4,6 +4,7 @@ properties where the long checks are left out too; logs, crash reports and locks
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -30,3 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Draw fewer examples where only the quick tests run, and nobody named a profile."""
     if config.getoption("markexpr") == "not slow" and not config.getoption("--hypothesis-profile"):
         settings.load_profile("reduced")
+
+
+def pytest_collection_finish() -> None:
+    """Leave ten thousand collected tests out of every later search for garbage: they stay to the end."""
+    gc.collect()
+    gc.freeze()

@@ -19,14 +19,21 @@ def _fonts() -> list[Path]:
     return sorted(Path(found.origin).parent.glob("mpl-data/fonts/ttf/DejaVuSans*.ttf"))
 
 
+HERE = Path(__file__).parent
 COLLECT_EVERY = 25  # tests: a whole collection takes some ten milliseconds
 _tests_since = 0
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Collect garbage between tests alone: widgets in a cycle that go in the middle of a painting end the process."""
+    """Collect garbage between tests alone: widgets in a cycle that go in the middle of a painting end the process.
+
+    Pytest asks this for the tests of all rooms; those of the others are none of its business.
+    """
     global _tests_since  # noqa: PLW0603 - a hook keeps nothing else
+    if not item.path.is_relative_to(HERE):
+        yield
+        return
     gc.disable()
     yield
     _tests_since += 1

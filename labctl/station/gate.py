@@ -190,7 +190,8 @@ class OutputGate:
         value = move.value
         if move.kind is MoveKind.STEP:
             value += self._where(rule, known)
-        rule.limit.check(value)
+        if not self._comes_back(rule, known, value):
+            rule.limit.check(value)
         if rule.unless is not None and (why := rule.unless(value)):
             raise LimitError(
                 f"{rule.limit.what}: {why}; nothing was sent.", remedy=f"See {rule.limit.key} of the station file."
@@ -200,6 +201,13 @@ class OutputGate:
         if rule.slew is None or (alone and rule.may_jump is not None and rule.may_jump()):
             return Known(value, now)
         return self._slewed(rule, rule.slew, known, value, now)
+
+    def _comes_back(self, rule: Rule, known: Known | None, value: float) -> bool:
+        """Return whether an output that somebody brought beyond its limits only comes nearer to rest."""
+        if not self._way.is_taken or rule.limit.allows(value) or (known is None and rule.present is None):
+            return False
+        here = self._where(rule, known)
+        return 0.0 <= value < here or here < value <= 0.0
 
     def _slewed(self, rule: Rule, slew: Slew, known: Known | None, value: float, now: float) -> Known:
         to_safe = self._way.is_taken

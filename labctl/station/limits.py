@@ -18,12 +18,16 @@ class Limit:
     unit: str
     key: str
 
+    def allows(self, value: float) -> bool:
+        """Return whether a value is a number within."""
+        return math.isfinite(value) and self.low <= value <= self.high
+
     def check(self, value: float) -> float:
         """Return `value`.
 
         Raises `LimitError` when it is not a number or lies outside; nothing is clipped silently.
         """
-        if not math.isfinite(value) or not self.low <= value <= self.high:
+        if not self.allows(value):
             raise LimitError(
                 f"{self.what}: {value:.12g} {self.unit} is outside {self.low:g} to {self.high:g} "
                 f"{self.unit}; nothing was sent.",

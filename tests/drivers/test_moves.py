@@ -41,6 +41,7 @@ NAMED: list[tuple[Driver, str, Sequence[Move]]] = [
     (PIEZO, "msenable=1", [Move("master_scan_enabled", 1.0)]),
     (SERVO, 'SNDT 3,"MOUT 0.5;AMAN 0"', [Move("module_3.manual_output", 0.5), Move("module_3.closed", 0.0)]),
     (SERVO, "sndt 5 , 'aman pid'", [Move("module_5.closed", 1.0)]),
+    (SERVO, 'SNDT 3,"SETP 1;GAIN?;ICTL ON"', [Move("module_3.terms", 1.0)] * 2),
     (
         SERVO,
         'FLSH;SNDT 1,"ULIM +4.50;LLIM -1E0"',
@@ -138,7 +139,7 @@ def test_what_is_not_on_a_list_is_unknown(driver: Driver, text: str) -> None:
 QUIET: list[tuple[Driver, str]] = [
     *((PIEZO, text) for text in ("", "?", "%", "I", "xR?", "echo=0", "friendly=xvoltage", "dacstep=20", "id?")),
     *((SERVO, text) for text in (
-        "xyx", "FLSH", "CTCR?", "NINP? 3", "RAWN? 3,20", 'SNDT 3,"SETP 1;RAMP ON"', 'SNDT 3,"OMON?"', "*CLS",
+        "xyx", "FLSH", "CTCR?", "NINP? 3", "RAWN? 3,20", 'SNDT 3,"OMON?"', "*CLS",
         "TERM D,LF",
     )),
     *((MOTORS, text) for text in ("", "ST", "2>1ST", "AB", "TB?", "1VA500;1AC100", "2>*IDN?", "1QM2")),

@@ -52,7 +52,7 @@ ACTIONS: list[tuple[Callable[[], MovingTwin], Action, list[Move]]] = [
         [Move("module_3.lower_limit", -3.0), Move("module_3.upper_limit", 4.0)],
     ),
     *[
-        (servo, (lambda d, name=name, value=value: setattr(slot(d), name, value)), [])
+        (servo, (lambda d, name=name, value=value: setattr(slot(d), name, value)), [Move("module_3.terms", 1.0)])
         for name, value in {
             "proportional_gain": -2.0,
             "integral_gain": 100.0,

@@ -18,8 +18,8 @@ from procedures.catalogue import PROCEDURES
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[LockedTable]:
     """A warm, locked table for the tests of one file, each with a record of its own; the file may say for how many
-    `SENSORS`."""
-    locked = LockedTable.make(sensors=getattr(request.module, "SENSORS", SHIPPED))
+    `TABLE_SENSORS`."""
+    locked = LockedTable.make(sensors=getattr(request.module, "TABLE_SENSORS", SHIPPED))
     yield locked
     locked.opened.station.close()
 

@@ -18,7 +18,7 @@ from procedures.gates import (
     require_unclipped,
 )
 
-SENSORS = 2
+TABLE_SENSORS = 2
 
 STATION = station_at(1, "delays")
 RESONANCE_HZ = STATION.sensors[0].resonance

@@ -9,7 +9,7 @@ from procedure_bench import LockedTable
 from labctl.errors import AnalysisRefused
 from procedures.joint_stability import JointStability
 
-SENSORS = 2
+TABLE_SENSORS = 2
 
 
 def test_the_noise_stays_where_the_sum_has_it(table: LockedTable) -> None:

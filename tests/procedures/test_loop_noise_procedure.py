@@ -13,7 +13,7 @@ from labctl.physics.lock_tolerance import decibels_lost
 from labctl.simulation.loop_records import LoopRecords
 from procedures.loop_noise import MeasureLoopNoise
 
-SENSORS = 2
+TABLE_SENSORS = 2
 
 RESULTS = (
     "residual_rad",

@@ -20,7 +20,7 @@ from labctl.store.writer import RunWriter
 from procedures.night import Plan, run_night
 from procedures.preflight import LEAST_FREE_BYTES, doubts, projected_bytes, require_room
 
-SENSORS = 2
+TABLE_SENSORS = 2
 
 Usage = namedtuple("Usage", "total used free")
 HOUR_S = 3600.0

@@ -17,7 +17,7 @@ from procedures.execution import StopRequest
 from procedures.parametric_gain import ParametricGainAgainstPump
 from procedures.squeezing_against_pump import SqueezingAgainstPump
 
-SENSORS = 2
+TABLE_SENSORS = 2
 
 SIGMAS = 4.5
 RESTORED = 0.01  # of the power

@@ -118,6 +118,27 @@ def test_a_limit_of_a_module_never_pushes_its_output() -> None:
         table.close()
 
 
+def test_a_loop_that_was_closed_within_other_limits_is_not_touched_and_its_output_comes_back() -> None:
+    """Somebody closed it at its front panel, its own limits as they were when it left the factory."""
+    table = SmallTable(small_station())
+    try:
+        servos, record = table.station.driver("servos"), table.simulation.outputs
+        servos.gate_with(None)
+        for line in ('SNDT 3,"MOUT -8;AMAN 0"', 'SNDT 3,"AMAN 1"'):
+            servos.write(line)
+        servos.gate_with(table.station.gate)
+        for line in ('SNDT 3,"GAIN 149"', 'SNDT 3,"ICTL 1"', 'SNDT 3,"SETP 1"'):
+            with pytest.raises(
+                LimitError, match="its loop is closed, and its module would let the output go from -10 V"
+            ):
+                servos.write(line)
+        assert record["servo.lo1.output"].lowest == pytest.approx(-8.0, abs=0.1)
+        assert table.station.make_safe() == []
+        assert table.not_at_rest() == {}
+    finally:
+        table.close()
+
+
 def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is() -> None:
     """A set point that was never told, behind a servo at its end that does not reply: the output is the sum of both."""
     table = SmallTable(small_station())

@@ -58,6 +58,7 @@ def _analog_servo(
             unless=_not_limited(drivers, servo, *range_v),
             releases=(f"{module}.manual_output",),
         ),
+        "terms": Rule(Limit(f"{name} servo", *SWITCH, "", key), unless=_runs_free(drivers, servo, *range_v)),
     }
     for output, rule in outputs.items():
         yield (servo.instrument, f"{module}.{output}"), rule
@@ -74,7 +75,20 @@ def _not_limited(
         lower_v, upper_v = _module(drivers, servo).limits_v()
         if low_v - OWN_LIMIT_STEP_V <= lower_v and upper_v <= high_v + OWN_LIMIT_STEP_V:
             return ""
-        return f"its module would let the output go from {lower_v:g} V to {upper_v:g} V, so it may not be closed"
+        return f"its module would let the output go from {lower_v:g} V to {upper_v:g} V"
+
+    return unless
+
+
+def _runs_free(
+    drivers: Mapping[str, Driver], servo: AnalogServo, low_v: float, high_v: float
+) -> Callable[[float], str]:
+    """Return what says why nothing may be changed of how a loop is closed: it is, and could leave its range by that."""
+    not_limited = _not_limited(drivers, servo, low_v, high_v)
+
+    def unless(changed: float) -> str:
+        why = not_limited(changed)
+        return f"its loop is closed, and {why}" if why and _module(drivers, servo).closed else ""
 
     return unless
 

@@ -9,13 +9,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-COLLECT_EVERY = 25  # tests: a whole collection takes some ten milliseconds
-_tests_since = 0
+SELDOM = (20_000, 20, 20)  # new objects, and collections of the younger generations, between searches for garbage
 REDUCED_EXAMPLES = 40  # of a property that does not say how many; `make test-all` draws 100
 
 if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -40,21 +38,4 @@ def pytest_collection_finish() -> None:
     """Leave ten thousand collected tests out of every later search for garbage: they stay to the end."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Collect garbage between tests alone: widgets in a cycle that go in the middle of a painting end the process, and
-    what complains while it goes is heard in the middle of whatever a test does."""
-    global _tests_since  # noqa: PLW0603 - a hook keeps nothing else
-    gc.disable()
-    yield
-    _tests_since += 1
-    if _tests_since >= COLLECT_EVERY or nextitem is None or nextitem.path != item.path:
-        _tests_since = 0
-        qt = sys.modules.get("PyQt5.QtWidgets")
-        if qt is not None and qt.QApplication.instance() is not None:
-            core = sys.modules["PyQt5.QtCore"]
-            core.QCoreApplication.sendPostedEvents(None, core.QEvent.DeferredDelete)
-        gc.collect()
-    gc.enable()
+    gc.set_threshold(*SELDOM)

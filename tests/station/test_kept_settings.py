@@ -135,6 +135,7 @@ def test_settings_of_an_open_station_are_read_back_and_compared(bench: Bench) ->
     analyzer, servos = bench.station.driver("analyzer"), bench.station.driver("servos")
     analyzer.resolution_bandwidth_hz = 100.0
     analyzer.average_type = "RMS"
+    servos.gate_with(None)  # it is closed, and nobody limited it yet
     servos.modules[1].integral_gain = 553.85
     asked = bench.station.ledger.wanted
     assert [one.verdict for one in compare(analyzer, asked("analyzer"))] == [Verdict.SAME, Verdict.SAME]

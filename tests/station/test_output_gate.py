@@ -264,6 +264,22 @@ def test_the_way_to_rest_is_never_closed_for_want_of_knowledge() -> None:
         assert "may go to 0 to 10 V" in gated.refuses(10.1)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_was_found_beyond_its_limits_comes_back_on_the_way_to_rest_alone(sign: float) -> None:
+    around = Limit("piezo a", -4.0, 4.0, "V", "[piezo_limits]")
+    gated = Gated(a=Rule(around, Slew(1.0, 10.0, unit="V"), present=lambda: sign * 8.0))
+    assert "is outside" in gated.refuses(sign * 7.5)
+    with gated.way.taken():
+        assert "is outside" in gated.refuses(sign * 8.0)
+        assert "is outside" in gated.refuses(sign * 8.5)
+        assert "is outside" in gated.refuses(sign * -4.5)
+        gated.go(sign * 7.5)
+        assert "is outside" in gated.refuses(sign * 7.5)
+        gated.go(sign * 5.0)
+        gated.go(0.0)
+        assert "is outside" in gated.refuses(sign * 4.5)
+
+
 # ---- moved by steps -------------------------------------------------------------------------------------------------
 
 

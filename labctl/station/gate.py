@@ -190,7 +190,8 @@ class OutputGate:
         value = move.value
         if move.kind is MoveKind.STEP:
             value += self._where(rule, known)
-        if not self._comes_back(rule, known, value):
+        beyond_on_the_way_to_rest = self._way.is_taken and not rule.limit.allows(value)
+        if not (beyond_on_the_way_to_rest and self._comes_back(rule, known, value)):
             rule.limit.check(value)
         if rule.unless is not None and (why := rule.unless(value)):
             raise LimitError(
@@ -204,10 +205,8 @@ class OutputGate:
 
     def _comes_back(self, rule: Rule, known: Known | None, value: float) -> bool:
         """Return whether an output that somebody brought beyond its limits only comes nearer to rest."""
-        if not self._way.is_taken or rule.limit.allows(value) or (known is None and rule.present is None):
-            return False
         here = self._where(rule, known)
-        return 0.0 <= value < here or here < value <= 0.0
+        return math.copysign(1.0, value) == math.copysign(1.0, here) and abs(value) < abs(here)
 
     def _slewed(self, rule: Rule, slew: Slew, known: Known | None, value: float, now: float) -> Known:
         to_safe = self._way.is_taken

@@ -45,7 +45,10 @@ class ServedTable:
         def answered() -> bool:
             with suppress(ConnectionError), socket.create_connection((host, int(port)), timeout=5.0) as link:
                 link.sendall(command)
-                replies.append(link.recv(1000) if b"?" in command else b"-")
+                reply = b"" if b"?" in command else b"-\n"
+                while not reply.endswith((b"\r", b"\n")) and (more := link.recv(1000)):  # a greeting comes first
+                    reply += more
+                replies.append(reply)
             return bool(replies) and replies[-1] != b""
 
         until(answered, f"a reply of {name}")

@@ -34,9 +34,17 @@ def is_moving(table: ServedTable) -> bool:
 
 
 def set_going(table: ServedTable) -> None:
-    table.ask("tone", b"OUTP1 ON\n")
-    table.ask("picomotors", FAR_STEPS)
-    until(lambda: table.ask("tone", b"OUTP1?\n").strip() == b"1" and is_moving(table), "a tone and a motor")
+    def is_going() -> bool:
+        """Say it again where it was lost: who hangs up with a greeting unread takes back what it sent."""
+        if table.ask("tone", b"OUTP1?\n").strip() != b"1":
+            table.ask("tone", b"OUTP1 ON\n")
+            return False
+        if not is_moving(table):
+            table.ask("picomotors", FAR_STEPS)
+            return False
+        return True
+
+    until(is_going, "a tone and a motor")
     table.sent.clear()
 
 

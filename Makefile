@@ -19,9 +19,10 @@ test: .venv/test-installed
 test-all: .venv/test-installed
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The screens on an X server, as on a desk; `make test` draws them into memory.
+# The screens on an X server, as on a desk; `make test` draws them into memory. One process: two would take the keys
+# from each other's windows.
 test-x11: .venv/test-installed
-	QT_QPA_PLATFORM=xcb xvfb-run -a -s '-screen 0 3840x2160x24' $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/dashboard
+	QT_QPA_PLATFORM=xcb xvfb-run -a -s '-screen 0 3840x2160x24' $(BIN)/python -m pytest -m "not slow" tests/dashboard
 
 # Memory of a dashboard that is fed at 50 Hz; an hour with MINUTES=60.
 MINUTES ?= 10

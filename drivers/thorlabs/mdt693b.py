@@ -13,7 +13,7 @@ from pymeasure.instruments import Instrument
 from pymeasure.instruments.validators import strict_range
 
 from drivers.base import Driver, DriverChannel, Identity
-from drivers.errors import BadReply, InstrumentError, NoReply, Refused, WrongInstrument
+from drivers.errors import BadReply, ConnectionLost, InstrumentError, NoReply, Refused, WrongInstrument
 from drivers.moves import Move
 from drivers.thorlabs.mdt693b_moves import moves_of
 
@@ -177,6 +177,23 @@ class ThorlabsMDT69xB(Driver):
         """Forget what was commanded: after a power cut the outputs are at 0 V."""
         for channel in self.channels.values():
             channel.forget_command()
+
+    def require_uninterrupted(self) -> None:
+        """Make sure that its power was not cut since `initialise`: it would echo again, and its outputs be at 0 V.
+
+        Raises `ConnectionLost` where it was; it is initialised then, and no set point is known.
+        """
+        with self._transaction:
+            if without_brackets(self.ask("echo?")).lower() == "echo off":
+                return
+            self.forget_outputs()
+            self.initialise()
+            raise ConnectionLost(
+                self.name,
+                "was switched off meanwhile, and its outputs are at 0 V",
+                command="echo?",
+                remedy="Raise the piezos again.",
+            )
 
     voltage_limit = Instrument.measurement(
         "vlimit?",

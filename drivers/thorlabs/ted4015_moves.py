@@ -1,7 +1,8 @@
 """What a line to a TED4015 would move: the target and what bounds it, the current limit, the output.
 
 Limits that exclude the target move it. A temperature without a unit means what the instrument was last told to take it
-for, so it is an unknown move; so is auto tuning, during which the temperature swings.
+for, so it is an unknown move; so is another unit than degrees Celsius, for what is read would be misunderstood, and
+auto tuning, during which the temperature swings.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ _SETTINGS: dict[str, Reading] = {
     ":SOURce<n>:TEMPerature:LIMit:HIGH": _temperature("upper_target_limit_c"),
     ":SOURce<n>:CURRent:LIMit[:AMPLitude]": level("current_limit_a", {"": 1.0, "A": 1.0, "MA": 1e-3}),
     ":SOURce<n>:FUNCtion[:MODE]": nothing("TEMP", "TEMPERATURE"),
+    ":UNIT:TEMPerature": nothing("C", "CEL", "CELSIUS"),
     ":OUTPut<n>[:STATe]": switch("output_enabled"),
 }
 _QUIET = (
     *(f":SOURce<n>:TEMPerature:LCONstants:{constant}" for constant in ("GAIN", "INTegral", "DERivative", "PERiod")),
-    *(":SOURce<n>:TEMPerature:ATUNe:CANCel", ":UNIT:TEMPerature", ":INITiate[:IMMediate]", ":ABORt"),
+    *(":SOURce<n>:TEMPerature:ATUNe:CANCel", ":INITiate[:IMMediate]", ":ABORt"),
     *(f":CONFigure[:SCALar]:{reading}" for reading in ("TEMPerature", "CURRent", "VOLTage", "POWer")),
 )
 

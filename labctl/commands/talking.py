@@ -39,7 +39,7 @@ def talk_to(
         _exchange(file, link, instrument, command, write)
 
 
-def _unknown_servo_v(piezo: str) -> float:
+def _unknown_servo_v(piezo: str) -> tuple[float, float]:
     raise LimitError(
         f"piezo {piezo}: what its servo adds is not known here, nor where it is; nothing was sent.",
         remedy="Move it by its loop.",

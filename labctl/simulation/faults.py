@@ -12,6 +12,7 @@ from labctl.configuration.fault_kinds import FaultKind
 from labctl.simulation.wire import Timebase, WireInstrument
 
 GARBAGE_BYTES = 24
+START_S = 2.0  # that an instrument takes at least, once its power is back
 LATE_S = 7.0  # longer than any timeout of the shipped station file
 OTHER_MODEL = b"ACME,Frequency Counter 7,0000,1.0"
 
@@ -30,9 +31,16 @@ class Fault:
     ) -> None:
         self.kind = kind
         self.after_s = after_s
-        self.until_s = until_s
+        self.until_s = max(until_s, self._over_s())
         self.switch = switch
         self.is_in = False  # whether `switch` has put it into the instrument
+
+    def end(self, now: float) -> None:
+        """End it at `now`, or as soon after that as it can; nothing happens where it is over already."""
+        self.until_s = min(self.until_s, now if now <= self.after_s else max(now, self._over_s()))
+
+    def _over_s(self) -> float:
+        return self.after_s + (START_S if self.kind is FaultKind.POWER_CYCLE else 0.0)
 
 
 class FaultyWire(WireInstrument):
@@ -62,8 +70,8 @@ class FaultyWire(WireInstrument):
         self._follow()
 
     def end(self, fault: Fault) -> None:
-        """End `fault` now; nothing happens where it is over already."""
-        fault.until_s = min(fault.until_s, self.now())
+        """End `fault` now, see `Fault.end`."""
+        fault.end(self.now())
         self._follow()
 
     def link_is_up(self) -> bool:

@@ -20,9 +20,9 @@ SECONDS_PER_HOUR = 3600.0
 class Output:
     """What one output did; times are lab time in s, the rest is in `unit`.
 
-    `excess` is the largest over `rate` (unit/s) upwards, or downwards on a way that did not end at 0; on ways down to 0
-    it is `excess_to_rest`, over `rate_to_rest`. Both are 0 where no rate was stated. `most_per_hour` is what is counted
-    of motors: steps in the worst hour of lab time.
+    `excess` is the largest over `rate` (unit/s) upwards, or downwards on a way that did not end at 0; on ways down to
+    0, and on those that a fault of the wire cut off, it is `excess_to_rest`, over `rate_to_rest`. Both are 0 where no
+    rate was stated. `most_per_hour` is what is counted of motors: steps in the worst hour of lab time.
     """
 
     unit: str
@@ -70,12 +70,14 @@ class OutputTrack:
         "rate",
         "rate_to_rest",
         "unit",
+        "was_cut_off",
     )
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
         self.now: Callable[[], float] = _before_there_is_a_table
         self.changed: Callable[[], None] = _nobody
+        self.was_cut_off: Callable[[float, float], bool] = _never
         self.rate: float | None = None
         self.rate_to_rest: float | None = None
         self.low, self._low_at = math.inf, 0.0
@@ -133,6 +135,8 @@ class OutputTrack:
 
     def _judge_fall(self, now: float, change: float, value: float) -> None:
         """Count a fall for one to rest once it is there, and for another as soon as it turns round before."""
+        if now - self._fast_fall_at > COMES_TO_REST_S and self._ended_for_a_fault():
+            self._fast_fall = 0.0
         if self._fall > self._fast_fall:
             self._fast_fall, self._fast_fall_at = self._fall, now
         if self._rest > self._rest_excess:
@@ -141,15 +145,20 @@ class OutputTrack:
         if abs(value) < REST:
             self._fall = self._fast_fall = 0.0
         elif change > 0.0:
-            if self._fast_fall > self._excess:
+            if self._fast_fall > self._excess and not self._ended_for_a_fault():
                 self._excess, self._excess_at = self._fast_fall, self._fast_fall_at
                 self.changed()
             self._fast_fall = 0.0
 
+    def _ended_for_a_fault(self) -> bool:
+        """Return whether nobody could send the rest of the last fast fall: a fault came while it was on its way."""
+        return self.was_cut_off(self._fast_fall_at, self._fast_fall_at + COMES_TO_REST_S)
+
     def output(self) -> Output:
         """Return what it did; a fall that should have come to rest by now counts as one that does not."""
         excess, excess_at = self._excess, self._excess_at
-        if self._fast_fall > excess and self.now() - self._fast_fall_at > COMES_TO_REST_S:
+        is_late = self.now() - self._fast_fall_at > COMES_TO_REST_S
+        if self._fast_fall > excess and is_late and not self._ended_for_a_fault():
             excess, excess_at = self._fast_fall, self._fast_fall_at
         return Output(
             self.unit,
@@ -200,10 +209,12 @@ class MoveTrack:
 
 class OutputRecord(Mapping[str, Output]):
     """The outputs of a table by name, those that were ever set. `watch`, if given, is told the name of each output that
-    went further or faster than ever before; that happens seldom."""
+    went further or faster than ever before; that happens seldom. `was_cut_off` says of an instrument whether a fault of
+    its wire was there between two lab times."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.watch: Callable[[str], None] = _nobody_told
+        self.was_cut_off: Callable[[str, float, float], bool] = _none_was
         self._now = now
         self._tracks: dict[str, OutputTrack | MoveTrack] = {}
         self._behind: dict[str, list[OutputTrack]] = {}
@@ -223,6 +234,7 @@ class OutputRecord(Mapping[str, Output]):
         inner.changed = lambda: self.watch(name)
         self._tracks[name] = track
         if instrument is not None:
+            inner.was_cut_off = lambda since, until: self.was_cut_off(instrument, since, until)
             self._behind.setdefault(instrument, []).append(inner)
 
     def kept(self, name: str, track: OutputTrack, *, instrument: str) -> OutputTrack:
@@ -257,6 +269,14 @@ def _before_there_is_a_table() -> float:
 
 def _nobody() -> None:
     return
+
+
+def _never(since: float, until: float) -> bool:
+    return False
+
+
+def _none_was(instrument: str, since: float, until: float) -> bool:
+    return False
 
 
 def _nobody_told(name: str) -> None:

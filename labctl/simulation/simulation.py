@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Simulation:
     library: SimulatedVisaLibrary
     _rng: Callable[[str], np.random.Generator]
     _wake_up: Callable[[str], WireInstrument]
+    _faults: list[tuple[str, Fault]] = field(default_factory=list)
 
     @classmethod
     def switched_on(
@@ -73,6 +74,7 @@ class Simulation:
                 table.attach(wire)
         library = simulated_library(table, {station.instruments[name].address: wire for name, wire in wires.items()})
         simulation = cls(station, table, dict(instruments), wires, library, rng, wake_up)
+        table.outputs.was_cut_off = simulation._was_cut_off
         for fault in faults:
             if fault.kind is not FaultKind.MISSING:
                 simulation._add(fault, began_s=0.0)
@@ -133,7 +135,15 @@ class Simulation:
         switch = switch_for(asked.kind, self.station.instruments[name].driver, channels)
         fault, wire = Fault(asked.kind, after_s, until_s, switch), self._faulty_wire(name)
         wire.add(fault)
+        self._faults.append((name, fault))
         return InjectedFault(asked, fault, wire)
+
+    def _was_cut_off(self, instrument: str, since: float, until: float) -> bool:
+        """Return whether a fault of its wire, and not of the device, was there between two lab times."""
+        return any(
+            name == instrument and fault.switch is None and fault.after_s <= until and fault.until_s >= since
+            for name, fault in self._faults
+        )
 
     def _faulty_wire(self, name: str) -> FaultyWire:
         """Return the wire of an instrument as one that can fail; it takes the place of the sound one everywhere."""

@@ -20,6 +20,7 @@ from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
 
 HOUR_S: Final = 3600.0
+SHORTEST_START_S: Final = 1.8  # no instrument is there again sooner after its power was cut
 SWITCH: Final = (0.0, 1.0)
 """The range of what is off or on."""
 
@@ -85,7 +86,8 @@ class Rule:
     `limit` is where it may be, or how far it may go at once if it is moved `by_steps` from wherever it is. `present`
     asks where it is when nobody knows; `unless` is given a value and says why it may not be had now, "" where it may;
     while `may_jump` says so its slew does not count, if it is moved alone. Once it is on, nobody knows where those in
-    `releases` are.
+    `releases` are. `confirm` raises where its instrument was switched off since it was last sent somewhere; it is asked
+    where that is so long ago that it could have been.
     """
 
     limit: Limit
@@ -96,6 +98,7 @@ class Rule:
     unless: Callable[[float], str] | None = None
     may_jump: Callable[[], bool] | None = None
     releases: tuple[str, ...] = ()
+    confirm: Callable[[], None] | None = None
 
 
 @dataclass
@@ -187,6 +190,8 @@ class OutputGate:
         alone: bool,
     ) -> Known:
         known = after.get(key) or self._histories[key].known
+        if rule.confirm is not None and known is not None and self._clock.now() - known.at >= SHORTEST_START_S:
+            rule.confirm()
         value = move.value
         if move.kind is MoveKind.STEP:
             value += self._where(rule, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.base import Driver
@@ -63,7 +64,7 @@ def revive(station: Station) -> Revival:
 
 def _lost_outputs(station: Station) -> list[str]:
     """Find piezos that are not where they were put: their set point cannot be read back, so the output is measured."""
-    lost = []
+    lost, amplifiers = [], set()
     for name, piezo in station.piezos.items():
         try:
             difference = piezo.missing_v()
@@ -73,6 +74,10 @@ def _lost_outputs(station: Station) -> list[str]:
         if abs(difference) > PIEZO_TOLERANCE_V:
             lost.append(f"piezo {name} is {difference:+.1f} V from where it was put; it will be raised again.")
             piezo.forget()
+            amplifiers.add(piezo.amplifier)
+    for amplifier in amplifiers:
+        with suppress(LabError):  # it is told already, and initialised if its power was cut
+            amplifier.require_uninterrupted()
     return lost
 
 

@@ -25,6 +25,7 @@ from labctl.station.bindings.piezo import BoundPiezo
 from labctl.station.bindings.radio_frequency import BoundAnalyzer, BoundDigitizer, PinSwitch
 from labctl.station.bindings.ramped_oven import BoundRampedOven
 from labctl.station.bindings.rotation import BoundRotator
+from labctl.station.bindings.servo_at_piezo import ServoAtPiezo
 from labctl.station.bindings.software_servo import SoftwareServo as BoundSoftwareServo
 from labctl.station.bindings.tone import BoundTone
 from labctl.station.bindings.vacuum import BoundMksGauge, BoundTpgGauge
@@ -103,7 +104,7 @@ class Station:
         self.on_trouble: Callable[[str, str], None] = lambda name, sentence: log.warning(sentence)
         self.gate = OutputGate(clock, self.way)
         self.gate.on_refusal = log.warning
-        self.gate.add(output_rules(file, self._drivers, lambda name: self._servo_at_piezo(name)()))
+        self.gate.add(output_rules(file, self._drivers, self._servo_at_piezo_v))
         for name, driver in self._drivers.items():
             driver.on_setting = self.ledger.keeper_for(name)
             driver.gate_with(self.gate)
@@ -214,12 +215,16 @@ class Station:
         """Return the limits of the piezos."""
         return _needed(self.file.piezo_limits, "[piezo_limits]")
 
-    def _servo_at_piezo(self, name: str) -> Callable[[], float]:
-        """Return how to ask what the servo adds to a piezo in V, through the external input of its amplifier."""
+    def _servo_at_piezo(self, name: str) -> ServoAtPiezo | None:
+        """Return the servo that adds its output to a piezo, through the external input of its amplifier."""
         loop = self.file.servo_loops.get(name)
         if loop is None or (isinstance(loop.servo, SoftwareServo) and isinstance(loop.servo.output, PiezoOutput)):
-            return lambda: 0.0
-        return lambda: self.piezo_limits.servo_gain * self.servos[name].output_v()
+            return None
+        return ServoAtPiezo(self.piezo_limits.servo_gain, lambda: self.servos[name])
+
+    def _servo_at_piezo_v(self, name: str) -> tuple[float, float]:
+        servo = self._servo_at_piezo(name)
+        return (0.0, 0.0) if servo is None else servo.asked_v()
 
     @cached_property
     def cavity_piezos(self) -> dict[str, DitheredPiezo]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymeasure.test import expected_protocol
 
-from drivers.errors import BadReply, InstrumentError, Refused, WrongInstrument
+from drivers.errors import BadReply, ConnectionLost, InstrumentError, Refused, WrongInstrument
 from drivers.thorlabs.mdt693b import ThorlabsMDT693B, ThorlabsMDT694B, limit_switch, switch_state
 
 IDENTITY = (
@@ -191,6 +191,21 @@ def test_an_echo_that_stays_on_is_an_error() -> None:
         pytest.raises(BadReply, match="echo"),
     ):
         driver.initialise()
+
+
+def test_outputs_are_forgotten_once_their_power_was_cut() -> None:
+    whole = start(("msenable?", "0\r"), *limits("x"), *limits("y"), *limits("z"))
+    told = [("xvoltage=20.000", ""), ("echo?", "[Echo Off]\r"), ("echo?", "echo?\r[Echo On]\r")]
+    pairs = [*whole, *told, *whole]
+    with expected_protocol(ThorlabsMDT693B, pairs) as driver:
+        driver.initialise()
+        channel = driver.channels["x"]
+        channel.voltage = 20.0
+        driver.require_uninterrupted()
+        assert channel.commanded_voltage == 20.0
+        with pytest.raises(ConnectionLost, match=r"was switched off meanwhile, .* Raise the piezos again"):
+            driver.require_uninterrupted()
+        assert channel.commanded_voltage is None
 
 
 def test_identity() -> None:

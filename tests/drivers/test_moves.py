@@ -112,6 +112,7 @@ UNKNOWN: list[tuple[Driver, str]] = [
         _frame("VSC35B0100000000"), _frame("RS"), _frame("ES"), _frame("VM0BB801"), _frame("VSC35C017FC00000"),
         _frame("VSC35C0141C80000").lower(), "x" + _frame("?IF"), _frame("VSC35C0141C80000", 9), "#",
     )),
+    *((OTHER_OVEN, text) for text in ("UNIT:TEMP K", "unit:temperature FAR", "UNIT:TEMP")),
     *((OTHER_OVEN, text) for text in (
         "SOUR:TEMP 30", "SOUR:TEMP MAX", "SOUR:FUNC CURR", "SOUR:TEMP:ATUN:INIT", "*RST", "*TST?", "SOUR:CURR 1",
         "SOUR:TEMP 1E999C",

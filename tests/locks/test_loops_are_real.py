@@ -20,7 +20,7 @@ RAD_PER_S = 0.8
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[OpenTable]:
-    opened = open_table(station_at(31))
+    opened = open_table(station_at(33))
     yield opened
     opened.station.close()
 

@@ -258,12 +258,12 @@ def test_nothing_goes_on_without_power_and_the_instrument_that_comes_back_is_ano
     old, new = Device(time), Device(time)
     wire = faulty(time, old, new)
     wire.add(Fault(FaultKind.BUSY, 0.0, switch=switch))
-    wire.add(Fault(FaultKind.POWER_CYCLE, 1.0, 2.0))
+    wire.add(Fault(FaultKind.POWER_CYCLE, 1.0, 3.0))
     for _ in range(5):
-        time.elapse(0.6)
+        time.elapse(0.8)
         wire.advance(time.now())
-    assert old.advanced == pytest.approx([0.6])
-    assert new.advanced == pytest.approx([2.4, 3.0])
+    assert old.advanced == pytest.approx([0.8])
+    assert new.advanced == pytest.approx([3.2, 4.0])
     assert old.switched == new.switched == [True]
 
 

@@ -165,6 +165,24 @@ def test_a_fast_way_down_is_one_to_rest_only_if_it_ends_there() -> None:
     assert time.record["out"].excess > 20.0
 
 
+@pytest.mark.parametrize(("fault_s", "counts"), [((0.0, 0.5), True), ((1.15, 9.0), False), ((2.7, 9.0), True)])
+def test_a_fast_way_down_that_a_fault_cut_off_was_one_to_rest(fault_s: tuple[float, float], counts: bool) -> None:
+    time = Time()
+    time.record.was_cut_off = lambda name, since, until: (
+        name == "amplifier" and fault_s[0] <= until and fault_s[1] >= since
+    )
+    time.go((0.0, 75.0), (1.0, 75.0), (0.2, 45.0))
+    time.now_s = 3.0
+    output = time.record["out"]
+    assert (output.excess, output.excess_to_rest) == (30.0 if counts else 0.0, 30.0)
+    time.go((0.1, 46.0))  # it is where it was left, to a volt
+    assert time.record["out"].excess == (30.0 if counts else 1.0)
+    time.now_s = 20.0
+    time.go((0.1, 26.0))
+    time.now_s = 30.0
+    assert time.record["out"].excess == (30.0 if counts else 20.0)
+
+
 @given(st.lists(st.tuples(st.floats(1e-3, 2.0), st.floats(-50.0, 150.0)), min_size=2, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_the_excess_is_the_largest_over_all_pairs_of_moments(steps: list[tuple[float, float]]) -> None:

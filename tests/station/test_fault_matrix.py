@@ -14,7 +14,7 @@ from instruments_alone import ALONE, TIME_OUT_S, Table
 from labctl.configuration.fault_kinds import EVERY_DRIVER, FAULTS, FaultKind
 from labctl.configuration.instrument_kinds import INSTRUMENT_KINDS
 from labctl.errors import BadReply, ConnectionLost, InstrumentError
-from labctl.simulation.faults import LATE_S
+from labctl.simulation.faults import LATE_S, START_S
 from labctl.station.bring_up import ask_instruments, link_to
 from labctl.station.opening import Answer
 from labctl.station.revival import revive
@@ -100,6 +100,8 @@ def test_a_fault_is_told_and_over_when_it_is_over(label: str, kind: FaultKind) -
         assert revival.away == (name,)
         assert [sentence for sentence in revival.sentences if not sentence.startswith(name)] == []
     fault.end()
+    if kind is FaultKind.POWER_CYCLE:
+        table.wait(START_S)
     if kind in BROKEN_LINK:
         with pytest.raises(ConnectionLost):  # until it is connected again
             table.ask(0)

@@ -12,7 +12,8 @@ from limits_bench import HOSTILE, SmallTable, small_station
 
 from labctl.commands.talking import _exchange
 from labctl.configuration.fault_kinds import FaultKind
-from labctl.errors import LabError, LimitError
+from labctl.errors import ConnectionLost, LabError, LimitError, LockError
+from labctl.station.bindings.dithered_piezo import DitheredPiezo
 from labctl.station.revival import revive
 
 REFUSED = {
@@ -155,6 +156,86 @@ def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is() -> None
         revive(table.station)
         assert table.station.make_safe() == []
         assert table.not_at_rest() == {}
+        assert table.beyond() == []
+    finally:
+        table.close()
+
+
+def test_a_set_point_is_not_told_by_a_servo_that_runs_away_meanwhile() -> None:
+    """The monitor of a closed loop is half a second old: the piezo is up already where the servo is still said to be
+    at rest."""
+    table = SmallTable(small_station())
+    try:
+        piezo = table.station.piezos["pump_phase"]
+        table.station.servos["pump_phase"].close_loop(-1.0, -5000.0)
+        with pytest.raises(LimitError, match="cannot be told while its servo is closed; nothing was sent"):
+            table.write("piezo_a", "yvoltage=0.5")
+        piezo.ramp_to(0.0)
+        assert abs(table.last("piezo.pump_phase.voltage")) > 60.0  # by its servo alone
+        assert table.simulation.outputs["piezo.pump_phase.setting"].highest == 0.0
+        assert table.beyond() == []
+    finally:
+        table.close()
+
+
+def test_a_set_point_cannot_be_told_while_a_servo_moves_the_piezo_on_and_on() -> None:
+    table = SmallTable(small_station())
+    try:
+        piezo, servo = table.station.piezos["opa_length"], table.station.servos["opa_length"]
+        servo.set_output(-4.5)
+        servo.close_loop(9.9, 0.1)
+        before_v = table.last("piezo.opa_length.setting")
+        with pytest.raises(
+            LockError, match=r"set point is not known, and its servo moves it \(last from .* V to .* V\)"
+        ):
+            piezo.ramp_to(10.0)
+        assert table.last("piezo.opa_length.setting") == before_v
+        servo.hold()
+        piezo.ramp_to(10.0)
+        assert table.beyond() == []
+    finally:
+        table.close()
+
+
+@pytest.mark.parametrize("name", ["arm", "cavity1"])
+def test_an_amplifier_that_was_switched_off_unnoticed_is_not_sent_on_from_where_it_was(name: str) -> None:
+    table = SmallTable(small_station())
+    try:
+        piezo = table.station.piezos[name]
+        piezo.ramp_to(20.0)
+        table.faults.append(table.simulation.inject("piezo_b", FaultKind.POWER_CYCLE, lasting=2.0))
+        table.station.clock.sleep(3.0)
+        with pytest.raises(ConnectionLost, match="was switched off meanwhile, and its outputs are at 0 V"):
+            piezo.step_to(21.0) if isinstance(piezo, DitheredPiezo) else piezo.ramp_to(21.0)
+        assert table.last(f"piezo.{name}.setting") == 0.0
+        piezo.ramp_to(21.0)
+        assert table.last(f"piezo.{name}.setting") == pytest.approx(21.0, abs=0.01)
+        assert table.beyond() == []
+    finally:
+        table.close()
+
+
+def test_on_the_way_to_rest_nothing_is_put_out_beyond_the_limits_whatever_a_monitor_says() -> None:
+    """Nobody set the module up yet: its own limits are those of the factory."""
+    table = SmallTable(small_station())
+    try:
+        table.faults.append(table.simulation.inject("servos", FaultKind.RAILED_OUTPUT))
+        table.station.make_safe()
+        assert table.simulation.outputs["servo.lo1.output"].highest <= 4.5
+        assert table.beyond() == []
+    finally:
+        table.close()
+
+
+def test_a_ramp_waits_for_the_step_before_it() -> None:
+    table = SmallTable(small_station())
+    try:
+        piezo = table.station.piezos["cavity1"]
+        assert isinstance(piezo, DitheredPiezo)
+        piezo.ramp_to(10.0)
+        piezo.step_to(15.0)
+        piezo.ramp_to(20.0)
+        assert table.last("piezo.cavity1.setting") == pytest.approx(20.0, abs=0.01)
         assert table.beyond() == []
     finally:
         table.close()

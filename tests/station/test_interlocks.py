@@ -188,8 +188,8 @@ def test_a_quiet_table_trips_nothing() -> None:
     assert {state.name: math.isfinite(state.value) for state in table.interlocks.states()}["vacuum"]
 
 
-def fault(instrument: str, kind: str, lasting: float = 1e4) -> dict[str, Any]:
-    return {"instrument": instrument, "kind": kind, "after": 30.0, "lasting": lasting}
+def fault(instrument: str, kind: str, lasting: float = 1e4, after: float = 30.0) -> dict[str, Any]:
+    return {"instrument": instrument, "kind": kind, "after": after, "lasting": lasting}
 
 
 OVEN = {"kind": "oven", "low": 10.0, "high": 50.0, "grace": GRACE_S, "action": "alarm"}
@@ -278,7 +278,7 @@ def test_what_fails_in_who_listens_keeps_no_shutter_open(pressure: Callable[[flo
 
 
 def test_a_device_that_cannot_be_reached_does_not_protect_the_others(pressure: Callable[[float], None]) -> None:
-    table = guarded([fault("servos", "silent")], vacuum=VACUUM | {"action": "dark"}).in_use()
+    table = guarded([fault("servos", "silent", after=45.0)], vacuum=VACUUM | {"action": "dark"}).in_use()
     pressure(BAD_PA)
     table.wait(100.0)
     assert not any(table.bench.table.shutters.values())

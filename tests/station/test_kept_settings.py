@@ -150,6 +150,7 @@ def test_settings_of_an_open_station_are_read_back_and_compared(bench: Bench) ->
 
 
 def test_what_can_only_be_written_or_is_gone_is_told_apart(bench: Bench) -> None:
+    bench.station.servos["opa_length"].hold()
     bench.station.driver("piezo_a").channels["x"].voltage = 1.0
     (voltage,) = compare(bench.station.driver("piezo_a"), bench.station.ledger.wanted("piezo_a"))
     assert (voltage.verdict, voltage.found) == (Verdict.WRITE_ONLY, None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.moves import Move, MoveKind
-from labctl.errors import LimitError
+from labctl.errors import ConnectionLost, LimitError
 from labctl.station.asking import asking
 from labctl.station.gate import SWITCH, HourlyBudget, OutputGate, Rule, Slew
 from labctl.station.limits import Limit
@@ -278,6 +278,26 @@ def test_what_was_found_beyond_its_limits_comes_back_on_the_way_to_rest_alone(si
         gated.go(sign * 5.0)
         gated.go(0.0)
         assert "is outside" in gated.refuses(sign * 4.5)
+
+
+def test_what_may_have_been_switched_off_since_is_asked_before_it_is_sent_on() -> None:
+    asked: list[float] = []
+
+    def confirm() -> None:
+        asked.append(gated.clock.time_s)
+        if len(asked) == 2:
+            gated.gate.doubt("box")
+            raise ConnectionLost("box", "was switched off")
+
+    gated = Gated(a=Rule(VOLTS, SLEW, present=lambda: 0.0, confirm=confirm))
+    gated.go(0.5)  # nobody knew where it was: that was asked
+    gated.go(1.0, after_s=1.79)
+    assert asked == []
+    gated.go(1.5, after_s=1.81)
+    assert len(asked) == 1
+    with pytest.raises(ConnectionLost):
+        gated.go(2.0, after_s=30.0)
+    assert "from 0 V it may go to -1 to 1 V" in gated.refuses(2.0)
 
 
 # ---- moved by steps -------------------------------------------------------------------------------------------------

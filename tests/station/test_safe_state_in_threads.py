@@ -23,7 +23,7 @@ from labctl.station.safe_state import PATIENCE_S
 from labctl.station.station import Station
 
 SPEED = 5.0
-SILENT_AFTER_S = 9.0
+SILENT_AFTER_S = 16.0
 WAIT_S = 30.0  # wall time that is never needed
 LATE_S = 0.3  # lab time that other threads of a busy machine may cost
 
@@ -104,6 +104,8 @@ def test_a_silent_instrument_keeps_nobody_waiting_who_is_behind_another() -> Non
     with served(file) as station:
         names = ["lo1", "lo2", "cavity1", "cavity4"]
         began_at = station.clock.now()
+        for servo in station.servos.values():
+            servo.hold()
         for piezo in station.piezos.values():
             piezo.ramp_to(0.0)  # known from now on
         raising = [Other(lambda name=name: station.piezos[name].ramp_to(75.0)) for name in names]

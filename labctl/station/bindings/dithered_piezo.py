@@ -68,6 +68,11 @@ class DitheredPiezo(BoundPiezo):
         self._put_out(volts, begun)
         self._rested_at = self._clock.now() + step_v / self._slew_v_per_s
 
+    def ramp_to(self, volts: float) -> None:
+        """Go to `volts` in steps, see `BoundPiezo.ramp_to`, once the slew lets the first follow the step before."""
+        wait_out(self._clock, self._rested_at - self._clock.now())
+        super().ramp_to(volts)
+
     def resume(self, volts: float) -> bool:
         """Take `volts` for what another run of this program left at the output, and return whether it is.
 

@@ -24,6 +24,7 @@ LARGEST_FREE_JUMP_V = 0.5
 SERVO_RAMP_V_PER_S = 20.0
 SWEEP_STEP_S = 21 * 10 / 9600  # what a serial line of 9600 baud takes for the 21 bytes of one step
 MANUAL_STEP_V = 1e-3  # what a SIM960 resolves
+MONITOR_PERIOD_S = 0.5  # in which the monitors of a SIM960 are read once
 MONITOR_WITHIN_V = 0.02  # of the output of a module that was not moved in the last half second
 SETTING_FAILED = (
     StandardEvent.INPUT_LOST | StandardEvent.REPLY_LOST | StandardEvent.EXECUTION_ERROR | StandardEvent.COMMAND_ERROR
@@ -222,12 +223,18 @@ class BoundServo:
         self._module.write("OMON?")
 
     def told_output(self) -> float:
-        """Return the output in V, from the reply to `ask_output`: of a loop that moves, as it was half a second ago."""
-        told_v, known_v = finite_number(self._module.read()), self._manual_v
-        if known_v is None or abs(told_v - known_v) <= MONITOR_WITHIN_V:
+        """Return the output in V, from the reply to `ask_output`: of a loop that moves, as it was half a second ago.
+
+        Of a closed loop it is within the limits, whatever its monitor says: it is where the way to rest begins, and
+        nothing is put out beyond them.
+        """
+        told_v, known_v, limit_v = finite_number(self._module.read()), self._manual_v, self._limit.high
+        if abs(told_v) <= limit_v if known_v is None else abs(told_v - known_v) <= MONITOR_WITHIN_V:
             return told_v
         # It moved in the last half second, or somebody was at its front panel.
-        return told_v if self._module.closed else float(self._module.manual_output)
+        if not self._module.closed:
+            return float(self._module.manual_output)
+        return min(max(told_v, -limit_v), limit_v)
 
     def step_to_rest(self, from_v: float, largest_step_v: float) -> float:
         """Open the loop, whatever it is now, and go one step from `from_v` towards 0 V, in one line; return where the
@@ -257,6 +264,13 @@ class BoundServo:
         """Return the output in V: that of a closed loop read from the module, whose monitor is up to half a second
         old."""
         return float(self._module.output) if self._manual_v is None else self._manual_v
+
+    def asked_output_v(self) -> tuple[float, float]:
+        """Return the output in V as the module tells it, whoever moved it, and how old that may be, in s: 0 where the
+        loop is open."""
+        if self._module.closed:
+            return float(self._module.output), MONITOR_PERIOD_S
+        return float(self._module.manual_output), 0.0
 
     def forget_conditions(self) -> None:
         """Forget what the module latched, so that the next state tells what happened since."""

@@ -124,6 +124,10 @@ class SoftwareServo:
         """Return the output in V: as the converter says, or as it was put out last where it cannot be asked."""
         return self._present_v() if self._read_output is None else float(self._read_output())
 
+    def asked_output_v(self) -> tuple[float, float]:
+        """Return the output in V, see `output_v`, and 0: it is as old as that."""
+        return self.output_v(), 0.0
+
     # ---- the loop is open -------------------------------------------------------------------------------------------
 
     def set_output(self, volts: float) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 
 from drivers.base import Driver
 from labctl.configuration.station_file import StationFile
 from labctl.station.gate import Rule
 from labctl.station.output_rules.heat import oven_rules
-from labctl.station.output_rules.high_voltage import piezo_rules
+from labctl.station.output_rules.high_voltage import ServoVolts, piezo_rules
 from labctl.station.output_rules.light import laser_rules, scan_rules, switch_rules, tone_rules
 from labctl.station.output_rules.motion import mirror_rules, rotator_rules
 from labctl.station.output_rules.servo_outputs import servo_rules
@@ -18,12 +18,10 @@ __all__ = ["output_rules"]
 
 
 def output_rules(
-    file: StationFile, drivers: Mapping[str, Driver], servo_at_piezo_v: Callable[[str], float]
+    file: StationFile, drivers: Mapping[str, Driver], servo_at_piezo_v: ServoVolts
 ) -> dict[tuple[str, str], Rule]:
     """Return the rule of each output (instrument, name) of `drivers` that the station file gives a role; there are no
     others.
-
-    `servo_at_piezo_v` returns what the servo of a loop adds to its piezo now, in V; it raises where that is not known.
     """
     rules = chain(
         piezo_rules(file, drivers, servo_at_piezo_v),

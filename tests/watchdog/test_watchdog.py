@@ -75,7 +75,7 @@ def test_core_that_is_killed_is_succeeded_or_parked(table: ServedTable, tmp_path
     assert "died without a farewell" in told
     assert "laser could not be parked: laser: the link broke" in told
     assert table.ask("tone", b"OUTP1?\n").strip() == b"0"
-    assert not is_moving(table)
+    until(lambda: not is_moving(table), "a motor that has come to a stop")
     assert not any(LETS_GO.search(data) for _, data in table.sent)
     assert not any(b"DIG:PIN" in data.upper() for _, data in table.sent)
 

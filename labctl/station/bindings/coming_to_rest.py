@@ -56,8 +56,8 @@ def piezo_to_rest(piezo: BoundPiezo, slew_v_per_s: float, clock: Clock, *, exter
         start_v = piezo.start_to_rest(AT_REST_V, external_is_known=external_is_known)
         steps = max(1, math.ceil(abs(start_v - AT_REST_V) / (slew_v_per_s * RAMP_STEP_S)))
         for left in range(steps - first, 0, -1):
-            sent_at = clock.now()
             piezo.send_step(AT_REST_V + (start_v - AT_REST_V) * left / steps)
+            sent_at = clock.now()  # the amplifier may have been asked something before
             yield Reply(PIEZO_REPLY_S, alone=True)
             piezo.told_taken()
             yield max(0.0, sent_at + RAMP_STEP_S - clock.now())

@@ -73,9 +73,9 @@ class Piezo:
 
     def send_step(self, volts: float) -> None:
         self.amplifier.did("sent", pytest.approx(volts))
-        self.time_s += self.on_the_wire_s
 
     def told_taken(self) -> None:
+        self.time_s += self.on_the_wire_s
         self.amplifier.did("taken")
 
     def come_to_rest(self, volts: float) -> None:

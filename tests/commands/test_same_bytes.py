@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,5 @@ def test_the_same_seed_puts_the_same_bytes_on_the_wires(tmp_path: Path) -> None:
     assert len(first[0]) == len(second[0]) > 5000
     assert first[1] == second[1]
     assert first[0][: len(other[0])] != other[0]  # it ends before the locks
+    same, others = json.loads(first[1]), json.loads(other[1])
+    assert len(others) > 5 and all(same[name]["value"] != others[name]["value"] for name in others)

@@ -28,7 +28,7 @@ from labctl.station.parking import park
 from labctl.station.revival import revive
 
 EXAMPLES_ENV, SEED_ENV = "LABCTL_STATEFUL_EXAMPLES", "LABCTL_STATEFUL_SEED"
-FEW, FEW_STEPS = 12, 15
+FEW, FEW_COMMANDED, FEW_STEPS = 25, 12, 15
 MANY, MANY_STEPS = 300, 25
 PIEZOS = ("opa_length", "pump_phase", "lo1", "cavity1", "arm")
 SERVOS = ("opa_length", "pump_phase", "lo1")
@@ -322,7 +322,7 @@ machines = pytest.mark.parametrize("machine", [Outputs, SoftwareOutputs, Command
 @machines
 def test_the_true_outputs_stay_within_the_limits(machine: type[Outputs]) -> None:
     few = settings(
-        max_examples=FEW,
+        max_examples=FEW_COMMANDED if machine is CommandedOutputs else FEW,
         stateful_step_count=FEW_STEPS,
         deadline=None,
         derandomize=True,

@@ -141,7 +141,7 @@ FAULTS: Mapping[FaultKind, FaultDescription] = {
         "The instrument has kept its settings.",
     ),
     FaultKind.POWER_CYCLE: FaultDescription(
-        "as dropped, and the instrument comes back as it wakes up",
+        "as dropped, for 2 s at least, and the instrument comes back as it wakes up",
         (ConnectionLost,),
         Recovery.RECONNECTED,
         "As dropped. Settings that move nothing are put back; those that move light, heat or high voltage are told.",

@@ -16,7 +16,7 @@ from stepped_time import SteppedTime
 
 from labctl.configuration.fault_kinds import FaultKind
 from labctl.configuration.instrument_faults import InstrumentFault
-from labctl.simulation.faults import GARBAGE_BYTES, OTHER_MODEL, Fault, FaultyWire
+from labctl.simulation.faults import GARBAGE_BYTES, LATE_S, OTHER_MODEL, Fault, FaultyWire
 from labctl.simulation.visa_library import simulated_library
 from labctl.simulation.wire import WireInstrument
 
@@ -120,6 +120,17 @@ def test_without_its_cable_an_instrument_goes_on_and_without_power_it_does_not(k
         bench.wire.advance(now)
     assert not bench.wire.link_is_up()
     assert bench.gauge.advanced_to == (2.0 if goes_on else 0.5) * AFTER_S
+
+
+def test_what_is_asked_after_a_late_reply_is_answered_after_it() -> None:
+    bench = Bench(FaultKind.LATE, after_s=0.0)
+    assert bench.answer() == b""
+    (late,) = bench.wire._faults
+    bench.wire.end(late)
+    bench.gauge.on_bytes = lambda data: bench.gauge.send(b"2.50\r\n", 0.01)  # type: ignore[method-assign]
+    assert bench.answer() == b""
+    bench.time.elapse(LATE_S)
+    assert bench.answer() == b"1.25\r\n2.50\r\n2.50\r\n"
 
 
 def test_an_instrument_that_falls_silent_keeps_what_it_had_not_said_yet() -> None:

@@ -14,6 +14,7 @@ from labctl.configuration.fault_kinds import EVERY_DRIVER, FAULTS, FaultKind, Re
 from labctl.errors import BadReply, LabError, Refused
 from labctl.locks.homodyne import HomodyneLock
 from labctl.simulation.analog_servo import AnalogServo
+from labctl.simulation.faults import LATE_S
 from labctl.station.bring_up import ask_instruments, link_to
 from labctl.station.revival import revive
 from labctl.station.roles import PressureState
@@ -96,6 +97,8 @@ def test_what_is_listed_is_what_happens(kind: FaultKind) -> None:
     if recovery is not Recovery.RETRIED:
         check_error(kind, error_of(operation, station), instrument)
     fault.end()
+    if kind is FaultKind.LATE:
+        bench.clock.sleep(LATE_S)  # replies keep their order: what comes next comes after the late ones
     if recovery is Recovery.RECONNECTED:
         check_error(kind, error_of(operation, station), instrument)
         revival = revive(station)

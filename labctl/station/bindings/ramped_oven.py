@@ -34,6 +34,7 @@ class BoundRampedOven:
         self._ramp = ramp
         self._clock = clock
         self._ramping: Registration | None = None
+        self._stepped_at = -math.inf
 
     def set_target(self, target_c: float, ramp_k_per_s: float) -> None:
         """Regulate to `target_c`, getting there at `ramp_k_per_s`.
@@ -54,7 +55,8 @@ class BoundRampedOven:
             if not is_on:
                 self._driver.target_temperature_c = start_c
                 self._driver.output_enabled = True
-            self._ramping = self._clock.every(STEP_S, lambda: self._step(target_c, ramp_k_per_s * STEP_S), "oven ramp")
+            self._stepped_at = self._clock.now()
+            self._ramping = self._clock.every(STEP_S, lambda: self._step(target_c, ramp_k_per_s), "oven ramp")
 
     def temperature_c(self) -> float:
         """Return the object temperature in degC."""
@@ -75,12 +77,15 @@ class BoundRampedOven:
         if self._ramping is not None:
             self._ramping.cancel()
 
-    def _step(self, target_c: float, step_k: float) -> None:
+    def _step(self, target_c: float, ramp_k_per_s: float) -> None:
         with self._driver.transaction():
             ramping = self._ramping
             if ramping is None or ramping.cancelled:  # stopped while this step waited for the wire
                 return
-            now_c = float(self._driver.target_temperature_c)
+            now_c, now = float(self._driver.target_temperature_c), self._clock.now()
+            # One that comes soon after a late one goes no further than the ramp may since then.
+            step_k = ramp_k_per_s * min(now - self._stepped_at, STEP_S)
+            self._stepped_at = now
             if abs(target_c - now_c) > step_k:
                 self._driver.target_temperature_c = now_c + math.copysign(step_k, target_c - now_c)
                 return

@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -291,7 +291,8 @@ class SoftwareServo:
                 return  # opened while this step waited for the lock
             self._watch_the_clock()
             try:
-                memory = advance(self._section, self._limits, self._memory, self._setpoint_v - self._measure())
+                error_v = self._setpoint_v - self._measure()
+                memory = advance(self._section, self._limits_now(), self._memory, error_v)
                 self._put(memory.y1)
             except LabError as error:
                 self._lose_step(error)
@@ -299,6 +300,14 @@ class SoftwareServo:
             self._memory = memory
             self._lost_in_a_row = 0
             self._was_at_limit |= self._is_at_limit()
+
+    def _limits_now(self) -> OutputLimits:
+        """Return what the output may do in this step: one that comes soon after a late one goes no further than the
+        slew lets it since then."""
+        since_s = self._clock.now() - self._put_at
+        if since_s >= self._period_s:
+            return self._limits
+        return replace(self._limits, step=self._slew_v_per_s * since_s)
 
     def _watch_the_clock(self) -> None:
         now = self._clock.now()

@@ -95,7 +95,7 @@ class BoundPiezo:
         self._limit.check(volts)
         begun = self._way.begin()
         is_known = self.set_point_is_known
-        start = self._start_towards(volts, self._looked_at_v)
+        start = self._start_towards(volts, lambda: self._looked_at_v(begun))
         steps = max(1, math.ceil(abs(volts - start) / (self._slew_v_per_s * RAMP_STEP_S)))
         for value in np.linspace(start, volts, steps + 1)[1 if is_known or start == volts else 0 :]:
             self._put_out(float(value), begun)
@@ -110,7 +110,7 @@ class BoundPiezo:
             self._channel.take_for_set_point(start)
         return float(start)
 
-    def _looked_at_v(self) -> float:
+    def _looked_at_v(self, begun: int) -> float:
         """Return the set point that output and servo tell; of a servo that is closed only once it stands still, for it
         is known as it was a while ago."""
         measured_v, (added_v, lag_s) = self._measured_v(), self._asked_v()
@@ -119,6 +119,7 @@ class BoundPiezo:
                 return set_point_behind(self._channel, measured_v, added_v)
             before_v = (measured_v, added_v)
             wait_out(self._clock, lag_s)
+            self._way.check(begun)
             measured_v, (added_v, lag_s) = self._measured_v(), self._asked_v()
             if np.allclose(before_v, (measured_v, added_v), rtol=0.0, atol=MEASURED_WITHIN_V):
                 return set_point_behind(self._channel, measured_v, added_v)

@@ -7,7 +7,6 @@ auto tuning, during which the temperature swings.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -25,7 +24,7 @@ def _temperature(output: str) -> Reading:
         if found is None or value is None:
             return None
         celsius = {"C": value, "F": (value - 32.0) / 1.8, "K": value - _ZERO_C_K}[found[2][0]]
-        return (Move(output, celsius),) if math.isfinite(celsius) else None
+        return (Move(output, celsius),)
 
     return read
 

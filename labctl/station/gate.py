@@ -20,7 +20,7 @@ from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
 
 HOUR_S: Final = 3600.0
-SHORTEST_START_S: Final = 1.8  # no instrument is there again sooner after its power was cut
+SHORTEST_START_S: Final = 1.75  # no instrument is there again sooner after its power was cut
 SWITCH: Final = (0.0, 1.0)
 """The range of what is off or on."""
 

@@ -24,6 +24,7 @@ from limits_bench import BENCH_OVEN_TEXTS, HOSTILE, SmallCore, SmallTable, aroun
 from labctl.configuration.fault_kinds import FaultKind, kinds_of
 from labctl.errors import InterlockOpen, LabError
 from labctl.station.bindings.dithered_piezo import DitheredPiezo
+from labctl.station.clock import wait_out
 from labctl.station.parking import park
 from labctl.station.revival import revive
 
@@ -59,14 +60,14 @@ class Outputs(RuleBasedStateMachine):
         """Whatever happened: once it is over, the table comes back and can be made safe."""
         try:
             self.table.end_faults()
-            self.station.clock.sleep(10.0)  # what comes late has come
+            wait_out(self.station.clock, 10.0)  # what comes late has come
             revive(self.station)
             found = revive(self.station)
             assert found.away == (), found.sentences
             if self.station.make_safe():  # the first exchange after a fault may still meet what it left
                 problems = self.station.make_safe()
                 assert problems == [], problems
-            self.station.clock.sleep(5.0)
+            wait_out(self.station.clock, 5.0)
             assert (moving := self.table.not_at_rest()) == {}, moving
             assert (beyond := self.table.beyond()) == [], beyond
         finally:

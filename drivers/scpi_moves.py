@@ -26,7 +26,7 @@ _QUESTIONS = re.compile(rf"{_ASKED}(?:\r\n{_ASKED})*", re.IGNORECASE)
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _UNIT = re.compile(r"([:*]?[A-Z_][A-Z_0-9:]*)(\??)(\s*)(.*)", re.DOTALL)
 _NODE = re.compile(r"(\[)?:?([A-Za-z*_]+)(<n>)?(\])?")
-_SUFFIX = re.compile(r"([0-9]{1,6})(?=:|$)")
+_SUFFIX = re.compile(r"[0-9]{1,6}(?=:|$)")
 _NUMBER = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:\s*E\s*[-+]?[0-9]+)?)\s*([A-Z]*)")
 _COMMON = ("*CLS", "*ESE", "*SRE", "*OPC", "*WAI")
 
@@ -48,12 +48,20 @@ def switch_position(text: str) -> float | None:
     return None if value is None else float(round(value) != 0)
 
 
+def only(arguments: Sequence[str]) -> str:
+    """Return the argument where there is one alone, or else "", which no setting takes."""
+    match arguments:
+        case [argument]:
+            return argument
+    return ""
+
+
 def level(output: str, units: Mapping[str, float] = NO_UNIT, scale: float = 1.0) -> Reading:
     """Return the reading of a setting that moves `output` (`{}` is the number of the header) to its only argument, in
     `units`, times `scale`."""
 
     def read(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
-        value = number(arguments[0], units) if len(arguments) == 1 else None
+        value = number(only(arguments), units)
         return None if value is None else (Move(output.format(channel), value * scale),)
 
     return read
@@ -63,7 +71,7 @@ def switch(*outputs: str) -> Reading:
     """Return the reading of a setting that switches `outputs` on (1) or off (0)."""
 
     def read(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
-        position = switch_position(arguments[0]) if len(arguments) == 1 else None
+        position = switch_position(only(arguments))
         return None if position is None else [Move(output.format(channel), position) for output in outputs]
 
     return read
@@ -73,7 +81,7 @@ def nothing(*choices: str) -> Reading:
     """Return the reading of a setting that moves nothing, or only where its argument is one of `choices`."""
 
     def read(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
-        return () if not choices or (len(arguments) == 1 and arguments[0] in choices) else None
+        return () if not choices or only(arguments) in choices else None
 
     return read
 
@@ -116,33 +124,29 @@ class ScpiReader:
         if parsed is None or '"' in unit or "'" in unit:
             return unknown_move(unit)
         header, asks, space, rest = parsed.groups()
-        if header.startswith("*"):
-            candidates = [header]
-        else:
-            candidates = [header[1:]] if header.startswith(":") else [path + header for path in paths]
-            paths += [path for full in candidates if (path := full[: full.rfind(":") + 1]) not in paths]
+        candidates = [header[1:]] if header.startswith(":") else [path + header for path in paths]
+        paths += [path for full in candidates if (path := full[: full.rfind(":") + 1]) not in paths]
         if asks:
             return () if _QUESTION.fullmatch(f"{header}?") else unknown_move(unit)
         if (rest and not space) or (len(candidates) > 1 and header[-1].isdigit()):
             return unknown_move(unit)  # a number may follow its header without a space
-        arguments = [argument.strip() for argument in rest.split(",")] if rest else []
-        readings = [moves for full in candidates if (moves := self._read(full, arguments)) is not _NO_SUCH_HEADER]
-        if not readings or readings[0] is None or any(moves != readings[0] for moves in readings):
-            return unknown_move(unit)
-        return readings[0]
+        arguments = [argument.strip() for argument in rest.split(",")]
+        readings = {moves for full in candidates if (moves := self._read(full, arguments)) != _NO_SUCH_HEADER}
+        moves = readings.pop() if len(readings) == 1 else None
+        return unknown_move(unit) if moves is None else moves
 
-    def _read(self, header: str, arguments: Sequence[str]) -> Sequence[Move] | None:
+    def _read(self, header: str, arguments: Sequence[str]) -> tuple[Move, ...] | None:
         if header.startswith(self._quiet_roots):
             return ()
         reading = self._readings.get(_SUFFIX.sub("#", header))
         if reading is None:
             return _NO_SUCH_HEADER
         suffix = _SUFFIX.search(header)
-        moves = reading(int(suffix[1]) if suffix else 1, arguments)
+        moves = reading(int(suffix[0]) if suffix else 1, arguments)
         return None if moves is None else tuple(moves)
 
 
-_NO_SUCH_HEADER: list[Move] = []
+_NO_SUCH_HEADER = unknown_move("a header that is not there")
 
 
 def _spellings(pattern: str) -> list[str]:

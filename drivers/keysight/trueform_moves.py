@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from drivers.moves import Move
-from drivers.scpi_moves import DEGREES, HERTZ, NO_UNIT, VOLTS, Reading, ScpiReader, level, nothing, number, switch
+from drivers.scpi_moves import DEGREES, HERTZ, NO_UNIT, VOLTS, Reading, ScpiReader, level, nothing, number, only, switch
 
 USUAL_LOAD_OHM = 50.0
 _OHMS: Mapping[str, float] = {"": 1.0, "OHM": 1.0, "KOHM": 1e3}
@@ -14,7 +14,7 @@ _VOLTS: Mapping[str, float] = {**VOLTS, "VPP": 1.0, "MVPP": 1e-3}
 
 
 def _load(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
-    ohms = number(arguments[0], _OHMS) if len(arguments) == 1 else None
+    ohms = number(only(arguments), _OHMS)
     if ohms == USUAL_LOAD_OHM:
         return ()
     return None if ohms is None else (Move(f"ch_{channel}.output_load", ohms),)
@@ -24,10 +24,15 @@ def _sine(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
     """A sine of frequency, amplitude and offset, and the output on; what is left out is as before or a default."""
     if len(arguments) != 3:
         return None
-    values = [number(text, units) for text, units in zip(arguments, (HERTZ, _VOLTS, VOLTS), strict=True)]
-    named = dict(zip(("frequency", "amplitude", "offset", "output"), (*values, 1.0), strict=True))
-    moves = [Move(f"ch_{channel}.{name}", value) for name, value in named.items() if value is not None]
-    return moves if len(moves) == len(named) else None
+    frequency_hz, amplitude_v, offset_v = map(number, arguments, (HERTZ, _VOLTS, VOLTS))
+    if frequency_hz is None or amplitude_v is None or offset_v is None:
+        return None
+    return (
+        Move(f"ch_{channel}.frequency", frequency_hz),
+        Move(f"ch_{channel}.amplitude", amplitude_v),
+        Move(f"ch_{channel}.offset", offset_v),
+        Move(f"ch_{channel}.output", 1.0),
+    )
 
 
 _SETTINGS: dict[str, Reading] = {

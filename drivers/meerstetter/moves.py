@@ -15,6 +15,7 @@ from drivers.moves import Move, unknown_move
 
 RAM_TARGET, RAM_TARGET_CHOSEN, OUTPUT_ENABLE = 50012, 50011, 2010
 _TARGET = "target_temperature_c"
+_SWITCH = {"00000000": 0.0, "00000001": 1.0}
 _OUTPUT_NAMES = {RAM_TARGET: _TARGET, 3003: "coarse_ramp_k_per_s"}
 # Saving to flash, the watchdog, the width in which the ramp slows down, what counts as stable, error limits.
 _MOVE_NOTHING = frozenset({108, 2060, 3002, 4010, 4011, 4040, 4041, 4042})
@@ -61,9 +62,9 @@ def _moves_of_payload(payload: str, ram_targets: Mapping[int, float]) -> Sequenc
     name, value = _OUTPUT_NAMES.get(parameter, ""), None
     if name:
         value = _finite(digits)
-    elif parameter == OUTPUT_ENABLE and int(digits, 16) in (0, 1):
-        name, value = "output_enabled", float(int(digits, 16))
-    elif parameter == RAM_TARGET_CHOSEN and int(digits, 16) == 1:
+    elif parameter == OUTPUT_ENABLE:
+        name, value = "output_enabled", _SWITCH.get(digits)
+    elif parameter == RAM_TARGET_CHOSEN and _SWITCH.get(digits):
         name, value = _TARGET, ram_targets.get(channel)
     return unknown_move(payload) if value is None else (Move(f"ch_{channel}.{name}", value),)
 

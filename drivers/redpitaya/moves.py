@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from drivers.moves import Move
 from drivers.redpitaya.pins import DIGITAL_PINS, LIGHTS, SLOW_OUTPUTS
-from drivers.scpi_moves import VOLTS, Reading, ScpiReader, level, nothing, number, switch
+from drivers.scpi_moves import VOLTS, Reading, ScpiReader, level, nothing, number, only, switch
 
 _SHAPES = ("SINE", "SQUARE", "TRIANGLE", "SAWU", "SAWD", "DC", "DC_NEG", "PWM", "ARBITRARY")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}")
@@ -43,7 +43,7 @@ def _slow_output(_: int, arguments: Sequence[str]) -> Sequence[Move] | None:
 def _load(channel: int, arguments: Sequence[str]) -> Sequence[Move] | None:
     if arguments == ["INF"]:
         return ()
-    ohms = _LOAD_OHM.get(arguments[0]) if len(arguments) == 1 else None
+    ohms = _LOAD_OHM.get(only(arguments))
     return None if ohms is None else (Move(f"output_{channel}.load", ohms),)
 
 

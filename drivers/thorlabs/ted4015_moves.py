@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from drivers.moves import Move
-from drivers.scpi_moves import Reading, ScpiReader, level, nothing, number, switch
+from drivers.scpi_moves import Reading, ScpiReader, level, nothing, number, only, switch
 
 _TEMPERATURE = re.compile(r"(.*[0-9.])\s*(C|CEL|F|FAR|K)")
 _ZERO_C_K = 273.15
@@ -19,7 +19,7 @@ _ZERO_C_K = 273.15
 
 def _temperature(output: str) -> Reading:
     def read(_: int, arguments: Sequence[str]) -> Sequence[Move] | None:
-        found = _TEMPERATURE.fullmatch(arguments[0]) if len(arguments) == 1 else None
+        found = _TEMPERATURE.fullmatch(only(arguments))
         value = number(found[1].strip()) if found else None
         if found is None or value is None:
             return None

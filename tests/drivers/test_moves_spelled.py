@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from drivers.keysight import trueform_moves
+from drivers.meerstetter import moves as meerstetter_moves
+from drivers.meerstetter.mecom import Request
 from drivers.moves import Move, MoveKind
 from drivers.newport import moves_8742
 from drivers.redpitaya import moves as redpitaya_moves
+from drivers.scpi_moves import ScpiReader, level, nothing
 from drivers.srs import sim900_moves
 from drivers.srs.sim960_moves import moves_of_message
-from drivers.thorlabs import mdt693b_moves
+from drivers.thorlabs import elliptec_moves, mdt693b_moves
 
 LONGEST = "MOUT 1." + 23 * "0"
 
@@ -105,3 +109,113 @@ def test_arguments_that_a_board_may_take_otherwise_are_unknown(text: str) -> Non
 @pytest.mark.parametrize(("text", "level"), [("0", 0.0), ("1", 1.0), ("-1", 1.0), ("7", 1.0)])
 def test_a_pin_is_high_for_whatever_is_not_zero(text: str, level: float) -> None:
     assert list(redpitaya_moves.moves_of(f"DIG:PIN DIO2_P,{text}")) == [Move("pin_DIO2_P.level", level)]
+
+
+# ---- SCPI -----------------------------------------------------------------------------------------------------------
+
+MARKED = ScpiReader(
+    {":SOURce:LEVel": level("b"), ":LEVel": level("a"), ":LEVel:SHAPe": nothing("SIN")}, quiet=(":MARKer<n>",)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "value"),
+    [
+        ("FREQ 2 HZ", "ch_1.frequency", 2.0),
+        ("FREQ 3 MHZ", "ch_1.frequency", 3e6),
+        ("FREQ 1 GHZ", "ch_1.frequency", 1e9),
+        ("VOLT 5 UV", "ch_1.amplitude", 5e-6),
+        ("VOLT 2 VPP", "ch_1.amplitude", 2.0),
+        ("PHAS 30 DEG", "ch_1.phase", 30.0),
+        ("OUTP2:LOAD 75 OHM", "ch_2.output_load", 75.0),
+        ("OUTP1:LOAD 2 KOHM", "ch_1.output_load", 2e3),
+        ("\n\r\nVOLT 2", "ch_1.amplitude", 2.0),
+    ],
+)
+def test_a_setting_is_read_in_its_unit(text: str, output: str, value: float) -> None:
+    (move,) = trueform_moves.moves_of(text)
+    assert (move.output, move.value) == (output, pytest.approx(value))
+
+
+def test_a_sine_is_all_that_it_sets() -> None:
+    moves = trueform_moves.moves_of("SOUR2:APPL:SIN 1 MHZ,2 VPP,-100 MV")
+    assert [(move.output, move.value) for move in moves] == [
+        ("ch_2.frequency", 1e6),
+        ("ch_2.amplitude", 2.0),
+        ("ch_2.offset", -0.1),
+        ("ch_2.output", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("APPL:SIN DEF,1,0", "APPL:SIN 1,1,DEF", "APPL:SIN 1,1,0,0", "OUTP1 MAYBE", "OUTP1 ON,OFF", "OUTP1"),
+        *("OUTP1:LOAD 50,60", "OUTP1:LOAD 60,50", "VOLT 1,2", "VOLT-5", "FUNC SIN,NOIS", "FUNC NOIS,SIN"),
+        *("*CLS 'a", '*CLS "a', "*CLS \u00e9"),
+    ],
+)
+def test_what_a_generator_may_take_otherwise_is_unknown(text: str) -> None:
+    assert unknown(trueform_moves.moves_of(text))
+
+
+def test_what_means_another_thing_at_another_path_is_unknown() -> None:
+    assert MARKED.moves("SOUR:LEV 1") == [Move("b", 1.0)]
+    (first, second) = MARKED.moves("SOUR:LEV 1;LEV 2")
+    assert (first, second.kind) == (Move("b", 1.0), MoveKind.UNKNOWN)
+    assert MARKED.moves("SOUR:LEV 1;:LEV 2") == [Move("b", 1.0), Move("a", 2.0)]
+
+
+def test_a_number_behind_a_header_may_be_its_argument_at_another_path() -> None:
+    assert MARKED.moves("MARK2") == []
+    assert unknown(MARKED.moves("LEV:SHAP SIN;MARK2"))
+    assert MARKED.moves("LEV:SHAP SIN;:MARK2") == []
+
+
+# ---- MeCom and Elliptec ---------------------------------------------------------------------------------------------
+
+TEC_TARGETS = {1: 30.0, 16: 31.0}
+
+
+def frame(payload: str, address: int = 0) -> str:
+    return Request(address, 7, payload).frame
+
+
+@pytest.mark.parametrize(
+    ("payload", "output", "value"),
+    [
+        ("VS07DA0100000001", "ch_1.output_enabled", 1.0),
+        ("VS07DA1000000000", "ch_16.output_enabled", 0.0),
+        ("VSC35B0100000001", "ch_1.target_temperature_c", 30.0),
+        ("VSC35B1000000001", "ch_16.target_temperature_c", 31.0),
+    ],
+)
+def test_switches_of_a_controller_are_read(payload: str, output: str, value: float) -> None:
+    assert list(meerstetter_moves.moves_of(frame(payload), 0, TEC_TARGETS)) == [Move(output, value)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *("VS07DA010000000F", "VSC35B0100000000", "VSC35B010000000F", "VSC35B0200000001", "VS270F0100000001"),
+        *("VS0FAC0100000001", "VS0FCB0100000001", "VS270F0100000002"),
+    ],
+)
+def test_other_switches_of_a_controller_are_unknown(payload: str) -> None:
+    assert unknown(meerstetter_moves.moves_of(frame(payload), 0, TEC_TARGETS))
+
+
+@pytest.mark.parametrize("text", [frame("VS0FAB0140A00000"), frame("VS0FCA0100000001"), frame("?IF", address=9)])
+def test_what_stays_within_a_controller_moves_nothing(text: str) -> None:
+    assert list(meerstetter_moves.moves_of(text, 0, TEC_TARGETS)) == []
+
+
+def test_a_target_that_waits_in_memory_is_read() -> None:
+    assert meerstetter_moves.ram_target_in("VSC35C1041C80000") == (16, 25.0)
+    assert meerstetter_moves.ram_target_in("VSC35C017FC00000") is None
+
+
+def test_the_sixteenth_plate_is_read_and_one_of_unknown_scale_is_not() -> None:
+    assert elliptec_moves.moves_of("Fho1", lambda address: None) == [Move("rotator_15.angle_deg", 0.0)]
+    (move,) = elliptec_moves.moves_of("0ma00001000", lambda address: None)
+    assert (move.kind, move.output) == (MoveKind.UNKNOWN, "what '0ma00001000' moves")

@@ -218,4 +218,4 @@ def test_a_target_that_waits_in_memory_is_read() -> None:
 def test_the_sixteenth_plate_is_read_and_one_of_unknown_scale_is_not() -> None:
     assert elliptec_moves.moves_of("Fho1", lambda address: None) == [Move("rotator_15.angle_deg", 0.0)]
     (move,) = elliptec_moves.moves_of("0ma00001000", lambda address: None)
-    assert (move.kind, move.output) == (MoveKind.UNKNOWN, "what '0ma00001000' moves")
+    assert move == Move("what '0ma00001000' moves", 0.0, MoveKind.UNKNOWN)

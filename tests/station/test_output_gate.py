@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from drivers.moves import Move, MoveKind
 from labctl.errors import ConnectionLost, LimitError
 from labctl.station.asking import asking
-from labctl.station.gate import SHORTEST_START_S, SWITCH, HourlyBudget, OutputGate, Rule, Slew
+from labctl.station.gate import SWITCH, HourlyBudget, OutputGate, Rule, Slew
 from labctl.station.limits import Limit
 from labctl.station.right_of_way import RightOfWay
 
@@ -292,9 +292,9 @@ def test_what_may_have_been_switched_off_since_is_asked_before_it_is_sent_on() -
     gated = Gated(a=Rule(VOLTS, SLEW, present=lambda: 0.0, confirm=confirm))
     gated.go(0.5)  # nobody knew where it was: that was asked
     assert asked == []
-    gated.go(1.0, after_s=SHORTEST_START_S)
+    gated.go(1.0, after_s=1.75)
     assert len(asked) == 1
-    gated.go(1.5, after_s=SHORTEST_START_S - 0.25)
+    gated.go(1.5, after_s=1.5)
     assert len(asked) == 1
     with pytest.raises(ConnectionLost):
         gated.go(2.0, after_s=30.0)

@@ -123,8 +123,13 @@ def shown_result(result: NamedResult) -> tuple[str, str]:
     return value_with_sigma(factor * result.value, factor * result.sigma), unit
 
 
+UNKNOWN_TIME = "an unknown time"
+
+
 def lab_time(seconds: float) -> str:
-    """Lab time as h:mm:ss."""
+    """Lab time as h:mm:ss; of a damaged record, in which it is no number, that it is not known."""
+    if not math.isfinite(seconds):
+        return UNKNOWN_TIME
     whole = round(seconds)
     sign = MINUS if whole < 0 else ""
     hours, rest = divmod(abs(whole), 3600)
@@ -132,7 +137,9 @@ def lab_time(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: "1 h 43 min", "21 min 31 s", "4.8 s"."""
+    """A length of time in its two largest units: "1 h 43 min", "21 min 31 s", "4.8 s"; see `lab_time`."""
+    if not math.isfinite(seconds):
+        return UNKNOWN_TIME
     if seconds < 0.05:
         return "under 0.1\u00a0s"
     if seconds < 9.95:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -101,3 +102,8 @@ def test_every_state_has_a_glyph_and_a_word_of_its_own() -> None:
         assert set(marks) == set(states)
         assert len({mark.word for mark in marks.values()}) == len(marks)
         assert all(mark.glyph for mark in marks.values())
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf])
+def test_a_time_that_is_no_number_is_said_to_be_unknown(seconds: float) -> None:
+    assert duration(seconds) == lab_time(seconds) == "an unknown time"

@@ -64,6 +64,14 @@ def listening() -> Iterator[Listening]:
     found.table.close()
 
 
+@pytest.fixture
+def table() -> Iterator[SmallTable]:
+    """A table of its own for one test."""
+    table = SmallTable(small_station())
+    yield table
+    table.close()
+
+
 CASES = [(name, text) for name, texts in REFUSED.items() for text in texts]
 
 
@@ -105,137 +113,103 @@ def test_of_any_line_what_is_refused_is_not_heard(listening: Listening, data: An
     assert listening.table.beyond() == []
 
 
-def test_a_limit_of_a_module_never_pushes_its_output() -> None:
-    table = SmallTable(small_station())
-    try:
-        module = table.station.driver("servos").modules[1]  # type: ignore[attr-defined]
-        table.station.servos["opa_length"].set_output(2.0)
-        module.upper_limit = 2.0
-        with pytest.raises(LimitError, match="the output is at 2 V, and that limit would push it; nothing was sent"):
-            module.upper_limit = 1.0
-        assert table.last("servo.opa_length.output") == 2.0
-        assert table.beyond() == []
-    finally:
-        table.close()
+def test_a_limit_of_a_module_never_pushes_its_output(table: SmallTable) -> None:
+    module = table.station.driver("servos").modules[1]  # type: ignore[attr-defined]
+    table.station.servos["opa_length"].set_output(2.0)
+    module.upper_limit = 2.0
+    with pytest.raises(LimitError, match="the output is at 2 V, and that limit would push it; nothing was sent"):
+        module.upper_limit = 1.0
+    assert table.last("servo.opa_length.output") == 2.0
+    assert table.beyond() == []
 
 
-def test_a_loop_that_was_closed_within_other_limits_is_not_touched_and_its_output_comes_back() -> None:
+def test_a_loop_that_was_closed_within_other_limits_is_not_touched_and_its_output_comes_back(table: SmallTable) -> None:
     """Somebody closed it at its front panel, its own limits as they were when it left the factory."""
-    table = SmallTable(small_station())
-    try:
-        servos, record = table.station.driver("servos"), table.simulation.outputs
-        servos.gate_with(None)
-        for line in ('SNDT 3,"MOUT -8;AMAN 0"', 'SNDT 3,"AMAN 1"'):
+    servos, record = table.station.driver("servos"), table.simulation.outputs
+    servos.gate_with(None)
+    for line in ('SNDT 3,"MOUT -8;AMAN 0"', 'SNDT 3,"AMAN 1"'):
+        servos.write(line)
+    servos.gate_with(table.station.gate)
+    for line in ('SNDT 3,"GAIN 149"', 'SNDT 3,"ICTL 1"', 'SNDT 3,"SETP 1"'):
+        with pytest.raises(LimitError, match="its loop is closed, and its module would let the output go from -10 V"):
             servos.write(line)
-        servos.gate_with(table.station.gate)
-        for line in ('SNDT 3,"GAIN 149"', 'SNDT 3,"ICTL 1"', 'SNDT 3,"SETP 1"'):
-            with pytest.raises(
-                LimitError, match="its loop is closed, and its module would let the output go from -10 V"
-            ):
-                servos.write(line)
-        assert record["servo.lo1.output"].lowest == pytest.approx(-8.0, abs=0.1)
-        assert table.station.make_safe() == []
-        assert table.not_at_rest() == {}
-    finally:
-        table.close()
+    assert record["servo.lo1.output"].lowest == pytest.approx(-8.0, abs=0.1)
+    assert table.station.make_safe() == []
+    assert table.not_at_rest() == {}
 
 
-def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is() -> None:
+def test_a_piezo_that_nobody_can_tell_from_its_servo_stays_where_it_is(table: SmallTable) -> None:
     """A set point that was never told, behind a servo at its end that does not reply: the output is the sum of both."""
-    table = SmallTable(small_station())
-    try:
-        table.station.servos["opa_length"].close_loop(-9.9, -30.0)
-        table.station.clock.sleep(1.0)
-        before_v = table.last("piezo.opa_length.voltage")
-        assert before_v > 60.0
-        table.faults.append(table.simulation.inject("servos", FaultKind.DROPPED))
-        problems = table.station.make_safe()
-        assert any("piezo opa_length: its set point is not known" in problem for problem in problems), problems
-        assert table.last("piezo.opa_length.voltage") == before_v
-        table.end_faults()
-        revive(table.station)
-        assert table.station.make_safe() == []
-        assert table.not_at_rest() == {}
-        assert table.beyond() == []
-    finally:
-        table.close()
+    table.station.servos["opa_length"].close_loop(-9.9, -30.0)
+    table.station.clock.sleep(1.0)
+    before_v = table.last("piezo.opa_length.voltage")
+    assert before_v > 60.0
+    table.faults.append(table.simulation.inject("servos", FaultKind.DROPPED))
+    problems = table.station.make_safe()
+    assert any("piezo opa_length: its set point is not known" in problem for problem in problems), problems
+    assert table.last("piezo.opa_length.voltage") == before_v
+    table.end_faults()
+    revive(table.station)
+    assert table.station.make_safe() == []
+    assert table.not_at_rest() == {}
+    assert table.beyond() == []
 
 
-def test_a_set_point_is_not_told_by_a_servo_that_runs_away_meanwhile() -> None:
+def test_a_set_point_is_not_told_by_a_servo_that_runs_away_meanwhile(table: SmallTable) -> None:
     """The monitor of a closed loop is half a second old: the piezo is up already where the servo is still said to be
     at rest."""
-    table = SmallTable(small_station())
-    try:
-        piezo = table.station.piezos["pump_phase"]
-        table.station.servos["pump_phase"].close_loop(-1.0, -5000.0)
-        with pytest.raises(LimitError, match="cannot be told while its servo is closed; nothing was sent"):
-            table.write("piezo_a", "yvoltage=0.5")
-        piezo.ramp_to(0.0)
-        assert abs(table.last("piezo.pump_phase.voltage")) > 60.0  # by its servo alone
-        assert table.simulation.outputs["piezo.pump_phase.setting"].highest == 0.0
-        assert table.beyond() == []
-    finally:
-        table.close()
+    piezo = table.station.piezos["pump_phase"]
+    table.station.servos["pump_phase"].close_loop(-1.0, -5000.0)
+    with pytest.raises(LimitError, match="cannot be told while its servo is closed; nothing was sent"):
+        table.write("piezo_a", "yvoltage=0.5")
+    piezo.ramp_to(0.0)
+    assert abs(table.last("piezo.pump_phase.voltage")) > 60.0  # by its servo alone
+    assert table.simulation.outputs["piezo.pump_phase.setting"].highest == 0.0
+    assert table.beyond() == []
 
 
-def test_a_set_point_cannot_be_told_while_a_servo_moves_the_piezo_on_and_on() -> None:
-    table = SmallTable(small_station())
-    try:
-        piezo, servo = table.station.piezos["opa_length"], table.station.servos["opa_length"]
-        servo.set_output(-4.5)
-        servo.close_loop(9.9, 0.1)
-        before_v = table.last("piezo.opa_length.setting")
-        with pytest.raises(
-            LockError, match=r"set point is not known, and its servo moves it \(last from .* V to .* V\)"
-        ):
-            piezo.ramp_to(10.0)
-        assert table.last("piezo.opa_length.setting") == before_v
-        servo.hold()
+def test_a_set_point_cannot_be_told_while_a_servo_moves_the_piezo_on_and_on(table: SmallTable) -> None:
+    piezo, servo = table.station.piezos["opa_length"], table.station.servos["opa_length"]
+    servo.set_output(-4.5)
+    servo.close_loop(9.9, 0.1)
+    before_v = table.last("piezo.opa_length.setting")
+    with pytest.raises(LockError, match=r"set point is not known, and its servo moves it \(last from .* V to .* V\)"):
         piezo.ramp_to(10.0)
-        assert table.beyond() == []
-    finally:
-        table.close()
+    assert table.last("piezo.opa_length.setting") == before_v
+    servo.hold()
+    piezo.ramp_to(10.0)
+    assert table.beyond() == []
 
 
 @pytest.mark.parametrize("name", ["arm", "cavity1"])
-def test_an_amplifier_that_was_switched_off_unnoticed_is_not_sent_on_from_where_it_was(name: str) -> None:
-    table = SmallTable(small_station())
-    try:
-        piezo = table.station.piezos[name]
-        piezo.ramp_to(20.0)
-        table.faults.append(table.simulation.inject("piezo_b", FaultKind.POWER_CYCLE, lasting=2.0))
-        table.station.clock.sleep(3.0)
-        with pytest.raises(ConnectionLost, match="was switched off meanwhile, and its outputs are at 0 V"):
-            piezo.step_to(21.0) if isinstance(piezo, DitheredPiezo) else piezo.ramp_to(21.0)
-        assert table.last(f"piezo.{name}.setting") == 0.0
-        piezo.ramp_to(21.0)
-        assert table.last(f"piezo.{name}.setting") == pytest.approx(21.0, abs=0.01)
-        assert table.beyond() == []
-    finally:
-        table.close()
+def test_an_amplifier_that_was_switched_off_unnoticed_is_not_sent_on_from_where_it_was(
+    name: str, table: SmallTable
+) -> None:
+    piezo = table.station.piezos[name]
+    piezo.ramp_to(20.0)
+    table.faults.append(table.simulation.inject("piezo_b", FaultKind.POWER_CYCLE, lasting=2.0))
+    table.station.clock.sleep(3.0)
+    with pytest.raises(ConnectionLost, match="was switched off meanwhile, and its outputs are at 0 V"):
+        piezo.step_to(21.0) if isinstance(piezo, DitheredPiezo) else piezo.ramp_to(21.0)
+    assert table.last(f"piezo.{name}.setting") == 0.0
+    piezo.ramp_to(21.0)
+    assert table.last(f"piezo.{name}.setting") == pytest.approx(21.0, abs=0.01)
+    assert table.beyond() == []
 
 
-def test_on_the_way_to_rest_nothing_is_put_out_beyond_the_limits_whatever_a_monitor_says() -> None:
+def test_on_the_way_to_rest_nothing_is_put_out_beyond_the_limits_whatever_a_monitor_says(table: SmallTable) -> None:
     """Nobody set the module up yet: its own limits are those of the factory."""
-    table = SmallTable(small_station())
-    try:
-        table.faults.append(table.simulation.inject("servos", FaultKind.RAILED_OUTPUT))
-        table.station.make_safe()
-        assert table.simulation.outputs["servo.lo1.output"].highest <= 4.5
-        assert table.beyond() == []
-    finally:
-        table.close()
+    table.faults.append(table.simulation.inject("servos", FaultKind.RAILED_OUTPUT))
+    table.station.make_safe()
+    assert table.simulation.outputs["servo.lo1.output"].highest <= 4.5
+    assert table.beyond() == []
 
 
-def test_a_ramp_waits_for_the_step_before_it() -> None:
-    table = SmallTable(small_station())
-    try:
-        piezo = table.station.piezos["cavity1"]
-        assert isinstance(piezo, DitheredPiezo)
-        piezo.ramp_to(10.0)
-        piezo.step_to(15.0)
-        piezo.ramp_to(20.0)
-        assert table.last("piezo.cavity1.setting") == pytest.approx(20.0, abs=0.01)
-        assert table.beyond() == []
-    finally:
-        table.close()
+def test_a_ramp_waits_for_the_step_before_it(table: SmallTable) -> None:
+    piezo = table.station.piezos["cavity1"]
+    assert isinstance(piezo, DitheredPiezo)
+    piezo.ramp_to(10.0)
+    piezo.step_to(15.0)
+    piezo.ramp_to(20.0)
+    assert table.last("piezo.cavity1.setting") == pytest.approx(20.0, abs=0.01)
+    assert table.beyond() == []
